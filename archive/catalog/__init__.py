@@ -1,0 +1,1 @@
+"""The catalog: SQLite rows that are the truth about every photo."""

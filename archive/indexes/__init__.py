@@ -1,0 +1,1 @@
+"""Indexes: one file for each way to find the nearest vectors."""

@@ -1,0 +1,1 @@
+"""Photos as files: finding, reading, turning upright, cropping, drawing."""

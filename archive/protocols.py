@@ -1,0 +1,80 @@
+"""The three seams of the archive. An implementation needs no import from here: shape is enough.
+
+Everything that crosses a seam is numpy or a value of `archive.types`, never a tensor.
+`tests/contracts/` holds the suite that each implementation passes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from archive.types import Ids, Match, Pixels, Region, Shard, Vectors
+
+
+class Segmenter(Protocol):
+    """Finds the things in a photo."""
+
+    @property
+    def name(self) -> str:
+        """Identifies it to the byte: kind, weights digest and every setting that changes its regions."""
+        ...
+
+    def segment(self, pixels: Pixels) -> list[Region]:
+        """Propose regions, in any order, possibly none; boxes lie inside the photo and have an area."""
+        ...
+
+
+class TextEmbedder(Protocol):
+    """Turns words into vectors: the half of an embedder that a query needs."""
+
+    @property
+    def space(self) -> str:
+        """Names the joint space to the byte: architecture, weights digest, preprocessing."""
+        ...
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        ...
+
+    def embed_text(self, texts: Sequence[str]) -> Vectors:
+        """One unit row for each text, in order."""
+        ...
+
+
+class Embedder(TextEmbedder, Protocol):
+    """Turns pictures and words into vectors of one space."""
+
+    def embed_images(self, crops: Sequence[Pixels]) -> Vectors:
+        """One unit row for each crop, in order. Crops are square; they may differ in size."""
+        ...
+
+
+class VectorIndex(Protocol):
+    """Finds the segments nearest to a vector, among those it was given."""
+
+    def __len__(self) -> int:
+        """Vectors that it holds."""
+        ...
+
+    def add(self, ids: Ids, vectors: Vectors, packs: tuple[int, int]) -> Shard:
+        """Hold the vectors of the packs from first to last (both included), durably on return.
+
+        `ids` are new segment ids, int64 (n,). The shard returned is what the catalog's manifest records; only a
+        shard that was recorded there is found again by the next process.
+        """
+        ...
+
+    def remove(self, shard: Shard) -> None:
+        """Forget a shard and erase its file. A shard that is already gone is no error."""
+        ...
+
+    def search(self, vector: Vectors, limit: int, photos: Ids | None = None) -> list[Match]:
+        """The nearest segments to a unit row (1, dim), best first, at most `limit`.
+
+        With `photos` (sorted photo ids) only their segments count, inside the search and not after it.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""Segmenters: one file for each way to find the things in a photo."""

@@ -1,0 +1,59 @@
+"""Where things are and how ingest behaves: resolved once, at the command line, then passed down."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+HOME_VARIABLE = "ARCHIVE_HOME"
+WEIGHTS_VARIABLE = "ARCHIVE_WEIGHTS"
+
+SEAL_AT = 16_384
+"""Vectors outside every shard that make a new shard worth its while.
+
+Below it, reading them from the catalog costs less than importing faiss does.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The archive's home, the folder of downloaded weights, and the limits that tests make small."""
+
+    home: Path
+    weights: Path
+    seal_at: int = SEAL_AT
+
+    @property
+    def catalog(self) -> Path:
+        """The SQLite file: the only truth besides the originals."""
+        return self.home / "catalog.sqlite"
+
+    @property
+    def originals(self) -> Path:
+        """The folder of content-addressed photos."""
+        return self.home / "originals"
+
+    @property
+    def shards(self) -> Path:
+        """The folder of the index's files, all of which can be rebuilt."""
+        return self.home / "index"
+
+    @property
+    def towers(self) -> Path:
+        """The folder of exported text towers, one folder for each space."""
+        return self.home / "towers"
+
+
+def resolve(home: Path | None = None) -> Settings:
+    """The settings: a flag goes before the environment, and that before the system's own place for user files."""
+    from platformdirs import user_cache_path, user_data_path
+
+    chosen = home or _from_environment(HOME_VARIABLE) or user_data_path("archive")
+    weights = _from_environment(WEIGHTS_VARIABLE) or user_cache_path("archive") / "weights"
+    return Settings(home=chosen.expanduser().absolute(), weights=weights.expanduser().absolute())
+
+
+def _from_environment(variable: str) -> Path | None:
+    value = os.environ.get(variable)
+    return Path(value) if value else None

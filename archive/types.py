@@ -1,0 +1,257 @@
+"""The nouns of the archive: plain, immutable values that every layer shares. Nothing here does I/O.
+
+Pixels   uint8 (height, width, 3): RGB, upright, C-contiguous
+Vectors  float32 (n, dim): C-contiguous, unit rows
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Pixels: TypeAlias = NDArray[np.uint8]
+    Vectors: TypeAlias = NDArray[np.float32]
+    Ids: TypeAlias = NDArray[np.int64]
+
+ORDINAL_BITS = 10
+"""A segment id is its photo's id shifted left by this, plus the segment's ordinal in the photo."""
+
+MAX_SEGMENTS = 1 << ORDINAL_BITS
+"""Segments that one photo can have, ordinal 0 (the whole frame) included."""
+
+
+def segment_id(photo_id: int, ordinal: int) -> int:
+    """The id of a photo's segment; `ordinal` counts from 0, the whole frame."""
+    return photo_id << ORDINAL_BITS | ordinal
+
+
+def photo_of(segment: int) -> int:
+    """The id of the photo that a segment belongs to."""
+    return segment >> ORDINAL_BITS
+
+
+def ordinal_of(segment: int) -> int:
+    """A segment's place in its photo; 0 is the whole frame."""
+    return segment & (MAX_SEGMENTS - 1)
+
+
+class Box(NamedTuple):
+    """A rectangle in pixels of the upright photo; right and bottom are exclusive."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def width(self) -> int:
+        """Pixels from left to right."""
+        return self.right - self.left
+
+    @property
+    def height(self) -> int:
+        """Pixels from top to bottom."""
+        return self.bottom - self.top
+
+    @property
+    def area(self) -> int:
+        """Square pixels."""
+        return self.width * self.height
+
+
+class Region(NamedTuple):
+    """What a segmenter proposes: a box that lies inside the photo, and how sure it is, from 0 to 1."""
+
+    box: Box
+    confidence: float
+
+
+class CaptureSource(StrEnum):
+    """Where a photo's capture time was read, the most trusted first."""
+
+    EXIF = "exif"
+    JOURNAL = "journal"
+    NAME = "name"
+    MTIME = "mtime"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureTime:
+    """When a photo was taken: an aware UTC moment, or None where nothing plausible was recorded.
+
+    `offset_minutes` is the local time's distance east of UTC, where the photo itself says it.
+    """
+
+    at: datetime | None
+    source: CaptureSource
+    offset_minutes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """One original. `digest` is the sha256 of its bytes in hex; width and height are those of the upright photo."""
+
+    id: int
+    digest: str
+    name: str
+    suffix: str
+    captured_at: datetime | None
+    captured_at_source: CaptureSource
+    camera: str | None
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A region of a stored photo; ordinal 0 of a photo is its whole frame."""
+
+    id: int
+    box: Box
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pack:
+    """All segments of one photo under one pair, in ordinal order: the unit in which vectors are stored.
+
+    boxes        int32 (n, 4): left, top, right, bottom
+    confidences  float32 (n,)
+    vectors      float32 (n, dim), unit rows
+    """
+
+    photo_id: int
+    boxes: NDArray[np.int32]
+    confidences: NDArray[np.float32]
+    vectors: Vectors
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def segment(self, ordinal: int) -> Segment:
+        """The segment with that ordinal."""
+        left, top, right, bottom = (int(edge) for edge in self.boxes[ordinal])
+        box = Box(left, top, right, bottom)
+        return Segment(segment_id(self.photo_id, ordinal), box, float(self.confidences[ordinal]))
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A segmenter and an embedder that answer together.
+
+    `name` is what a person calls it; `segmenter` and `space` identify both parts to the byte (kind, weights digest,
+    settings), so packs of two pairs never mix. `segmenter_source` and `embedder_source` say where the parts are
+    loaded from: a name of the registry, or a path.
+    """
+
+    name: str
+    segmenter: str
+    space: str
+    dim: int
+    segmenter_source: str
+    embedder_source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A sealed, immutable file of an index, as the catalog's manifest names it.
+
+    It holds the vectors of the packs `first_pack` to `last_pack`, both included.
+    """
+
+    name: str
+    sha256: str
+    size: int
+    count: int
+    first_pack: int
+    last_pack: int
+
+
+class Match(NamedTuple):
+    """What an index returns: a segment and its score, the inner product with the query."""
+
+    segment: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What a person asks. `after` is inclusive and `before` exclusive, both aware; None leaves that side open.
+
+    With `everything` each photo is ranked, whatever the verdict.
+    """
+
+    text: str
+    limit: int = 10
+    after: datetime | None = None
+    before: datetime | None = None
+    camera: str | None = None
+    everything: bool = False
+
+
+class Verdict(StrEnum):
+    """What the archive can honestly say; `not_seen` searched photos and none cleared the bar, `empty` had none."""
+
+    SEEN = "seen"
+    MAYBE = "maybe"
+    NOT_SEEN = "not_seen"
+    EMPTY = "empty"
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredBox:
+    """A segment of a hit, with its own score."""
+
+    segment: int
+    box: Box
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A photo that answers a query; `boxes` stand best first, `rank` counts from 1."""
+
+    rank: int
+    score: float
+    probability: float
+    photo: Photo
+    boxes: tuple[ScoredBox, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One run of photos that show the thing at one place and time; `best` is the rank of its best hit."""
+
+    first: datetime | None
+    last: datetime | None
+    photos: int
+    best: int
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """What a query looked at."""
+
+    photos: int
+    segments: int
+    space: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Everything that a query found, before it is printed; `took_ms` has load, embed, search and total."""
+
+    query: Query
+    verdict: Verdict
+    searched: Searched
+    hits: tuple[Hit, ...]
+    sightings: tuple[Sighting, ...]
+    took_ms: dict[str, float] = field(default_factory=dict)
