@@ -57,3 +57,15 @@ def resolve(home: Path | None = None) -> Settings:
 def _from_environment(variable: str) -> Path | None:
     value = os.environ.get(variable)
     return Path(value) if value else None
+
+
+@dataclass(frozen=True, slots=True)
+class PairChoice:
+    """The pair that a command was asked to use: one of the registry by name, or parts of one's own.
+
+    A part that is None is taken from the pair that the archive has, else from the standard one.
+    """
+
+    segmenter: str | None = None
+    embedder: str | None = None
+    name: str | None = None

@@ -228,30 +228,40 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """One run of photos that show the thing at one place and time; `best` is the rank of its best hit."""
+    """One run of photos that show the thing at one place and time.
+
+    `hit` is its best photo and `best` the rank of that; a sighting stands even where the limit cuts its hits off.
+    """
 
     first: datetime | None
     last: datetime | None
     photos: int
     best: int
+    hit: Hit
 
 
 @dataclass(frozen=True, slots=True)
 class Searched:
-    """What a query looked at."""
+    """What a query looked at. `untimed` photos have no known time, so a time range left them out."""
 
     photos: int
     segments: int
     space: str
+    untimed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Everything that a query found, before it is printed; `took_ms` has load, embed, search and total."""
+    """Everything that a query found, before it is printed.
+
+    `best` is the top photo even where nothing cleared the bar and `hits` is empty; `took_ms` has load, embed, search
+    and total.
+    """
 
     query: Query
     verdict: Verdict
     searched: Searched
     hits: tuple[Hit, ...]
     sightings: tuple[Sighting, ...]
+    best: Hit | None = None
     took_ms: dict[str, float] = field(default_factory=dict)
