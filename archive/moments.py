@@ -1,0 +1,104 @@
+"""Moments as people say them: parsing what they type, and saying when something was."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, time, timedelta
+from typing import TYPE_CHECKING
+
+from archive.errors import UsageError
+
+if TYPE_CHECKING:
+    from datetime import tzinfo
+
+_AGO = re.compile(r"(\d{1,6})\s*(s|sec|m|min|h|hours?|d|days?|w|weeks?)(?:\s+ago)?")
+_CLOCK = re.compile(r"(\d{1,2}):(\d{2})")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+
+
+def parse(text: str, now: datetime, zone: tzinfo | None = None) -> datetime:
+    """The UTC moment that `text` names, as seen at `now` (aware) in `zone` (default: this machine's).
+
+    Understood: ISO 8601 dates and times (local unless they carry an offset), `14:02` (today), `now`, `today` and
+    `yesterday` (their first moment), and spans back from now such as `90s`, `30m`, `2h`, `3d`, `1w`.
+
+    Raises:
+        UsageError: it is none of these.
+    """
+    words = text.strip().lower()
+    moment = _spoken(words, now, zone) or _iso(text.strip(), zone)
+    if moment is None:
+        raise UsageError(f"{text!r} is not a time; write it like 2026-11-23, 2026-11-23T14:02, 14:02, 2h or yesterday")
+    return moment.astimezone(UTC)
+
+
+def describe(moment: datetime, now: datetime, zone: tzinfo | None = None) -> str:
+    """A moment in local words, with its distance: `today 14:02, 2 h ago`."""
+    return f"{calendar(moment, now, zone)}, {distance(moment, now)}"
+
+
+def calendar(moment: datetime, now: datetime, zone: tzinfo | None = None) -> str:
+    """A moment on the local calendar and clock: `today 14:02`, `yesterday 09:15`, `Mon 16 Nov 14:02`."""
+    local, today = moment.astimezone(zone), now.astimezone(zone).date()
+    clock = f"{local:%H:%M}"
+    days = (today - local.date()).days
+    if days == 0:
+        return f"today {clock}"
+    if days == 1:
+        return f"yesterday {clock}"
+    day = f"{local:%a} {local.day} {local:%b}"
+    return f"{day} {clock}" if local.year == today.year else f"{day} {local.year} {clock}"
+
+
+def distance(moment: datetime, now: datetime) -> str:
+    """How long ago a moment was, in its largest unit: `2 h ago`, `3 days ago`."""
+    seconds = (now - moment).total_seconds()
+    if seconds < -_MINUTE:
+        return "in the future"
+    if seconds < _MINUTE:
+        return "just now"
+    if seconds < _HOUR:
+        return f"{int(seconds // _MINUTE)} min ago"
+    if seconds < _DAY:
+        return f"{int(seconds // _HOUR)} h ago"
+    days = int(seconds // _DAY)
+    if days < 60:
+        return _counted(days, "day")
+    if days < 730:
+        return _counted(int(days / 30.44), "month")
+    return _counted(int(days / 365.25), "year")
+
+
+def _counted(number: int, unit: str) -> str:
+    return f"{number} {unit}{'' if number == 1 else 's'} ago"
+
+
+def _spoken(words: str, now: datetime, zone: tzinfo | None) -> datetime | None:
+    today = now.astimezone(zone).date()
+    if words == "now":
+        return now
+    if words == "today":
+        return _local(datetime.combine(today, time()), zone)
+    if words == "yesterday":
+        return _local(datetime.combine(today - timedelta(days=1), time()), zone)
+    if clock := _CLOCK.fullmatch(words):
+        hour, minute = int(clock[1]), int(clock[2])
+        return _local(datetime.combine(today, time(hour, minute)), zone) if hour < 24 and minute < 60 else None
+    if ago := _AGO.fullmatch(words):
+        # Elapsed time, taken in UTC: no hour is lost when the clocks change.
+        return now.astimezone(UTC) - timedelta(seconds=int(ago[1]) * _SECONDS[ago[2][0]])
+    return None
+
+
+def _iso(text: str, zone: tzinfo | None) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return _local(moment, zone) if moment.tzinfo is None else moment
+
+
+def _local(naive: datetime, zone: tzinfo | None) -> datetime:
+    """A wall-clock time as a moment. Python's own `astimezone` knows the system's summer time for that very day."""
+    return naive.replace(tzinfo=zone) if zone else naive.astimezone()
