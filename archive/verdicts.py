@@ -1,0 +1,61 @@
+"""Verdicts: whether a query's best segment stands out from everything else that the archive has seen.
+
+A fixed cosine separates nothing: each query has its own level. So a score is measured in robust standard deviations
+above the median of the same query's scores over the archive's own segments (the modified z-score of Iglewicz and
+Hoaglin, "How to Detect and Handle Outliers", 1993, with the median absolute deviation as the scale).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from archive.types import Verdict
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SEEN_AT = 5.0
+MAYBE_AT = 4.0
+STEEPNESS = 1.5
+
+_SIGMA_PER_MAD = 1.4826
+_LEAST_SCALE = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """How a query scores against the archive's own segments: the median cosine, and a robust standard deviation."""
+
+    median: float
+    scale: float
+
+    def height(self, score: float) -> float:
+        """How many robust standard deviations a score lies above the median."""
+        return (score - self.median) / self.scale
+
+    def score_at(self, height: float) -> float:
+        """The score that lies that high."""
+        return self.median + height * self.scale
+
+
+def background(scores: NDArray[np.float32]) -> Background:
+    """The background that the cosines (n,) of one query make up; n is at least 1."""
+    median = float(np.median(scores))
+    deviation = float(np.median(np.abs(scores - median)))
+    return Background(median, max(_SIGMA_PER_MAD * deviation, _LEAST_SCALE))
+
+
+def judge(height: float) -> Verdict:
+    """The verdict on a segment that stands that high above the background."""
+    if height >= SEEN_AT:
+        return Verdict.SEEN
+    return Verdict.MAYBE if height >= MAYBE_AT else Verdict.NOT_SEEN
+
+
+def probability(height: float) -> float:
+    """A provisional probability that a hit is right: logistic, one half at the `maybe` bar, not yet calibrated."""
+    return 0.5 * (1 + math.tanh(STEEPNESS * (height - MAYBE_AT) / 2))
