@@ -1,0 +1,133 @@
+"""Connections to SQLite: which library, and with which settings. Reading and writing side both come through here."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from archive.errors import ArchiveBusy, ArchiveError, CatalogDamaged
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+    from types import ModuleType
+
+BUSY_TIMEOUT_MS = 30_000
+
+# SQLite's own defaults differ between builds (secure_delete above all), so nothing is left to them.
+EVERY_CONNECTION = (
+    f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}",
+    "PRAGMA cell_size_check = ON",
+    "PRAGMA trusted_schema = OFF",
+    "PRAGMA mmap_size = 0",
+    "PRAGMA temp_store = MEMORY",
+)
+WRITING_CONNECTION = (
+    "PRAGMA page_size = 16384",  # counts only before the first table, so it stands first
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA secure_delete = ON",
+)
+
+
+@cache
+def sqlite_module() -> ModuleType:
+    """A DB-API module whose SQLite does not have the WAL-reset bug: Python's own, else pysqlite3.
+
+    Raises:
+        ArchiveError: neither will do.
+    """
+    found = []
+    for name in ("sqlite3", "pysqlite3"):
+        try:
+            module = import_module(name)
+        except ImportError:
+            continue
+        if is_safe(module.sqlite_version_info):
+            return module
+        found.append(f"{name} has SQLite {module.sqlite_version}")
+    message = (
+        f"this SQLite can lose committed photos ({', '.join(found) or 'none was found'}); "
+        "run: pip install 'pysqlite3>=0.6.1', or use a Python with SQLite 3.51.3 or newer"
+    )
+    raise ArchiveError(message)
+
+
+def is_safe(version: Sequence[int]) -> bool:
+    """Whether a SQLite version is free of the WAL-reset bug: fixed in 3.51.3, and in 3.50.7 and 3.44.6 of old lines."""
+    release = tuple(version[:3])
+    return release >= (3, 51, 3) or (3, 50, 7) <= release < (3, 51) or (3, 44, 6) <= release < (3, 45)
+
+
+def connect_to_write(path: Path, *, foreign_keys: bool = True) -> sqlite3.Connection:
+    """A connection for the one writer; the file must exist, an empty one will do. Transactions are begun by hand."""
+    connection = _connect(path, "mode=rw")
+    for pragma in (*EVERY_CONNECTION, *WRITING_CONNECTION):
+        connection.execute(pragma)
+    connection.execute("PRAGMA foreign_keys = ON" if foreign_keys else "PRAGMA foreign_keys = OFF")
+    return connection
+
+
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """A connection that cannot write. It works on a read-only disk too."""
+    connection = _connect(path, "mode=ro")
+    for pragma in EVERY_CONNECTION:
+        connection.execute(pragma)
+    if _needs_wal_files(connection) and _is_at_rest(path):
+        connection.close()
+        # SQLite cannot make its -wal and -shm files here, and neither can a writer: the file cannot change.
+        connection = _connect(path, "mode=ro&immutable=1")
+        for pragma in EVERY_CONNECTION:
+            connection.execute(pragma)
+    return connection
+
+
+@contextmanager
+def archive_errors(path: Path) -> Iterator[None]:
+    """Say what SQLite's errors mean for the catalog at `path`, and what to do about them."""
+    try:
+        yield
+    except sqlite_module().Error as error:
+        raise archive_error(error, path) from error
+
+
+def archive_error(error: BaseException, path: Path) -> ArchiveError:
+    """The error of the archive that a DB-API error amounts to."""
+    name = getattr(error, "sqlite_errorname", "")
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return ArchiveBusy(f"another process holds {path}; wait until it ends, then run this again")
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return CatalogDamaged(f"{path} is damaged ({error}); run: archive check")
+    if name.startswith("SQLITE_FULL"):
+        return ArchiveError(f"the disk of {path} is full; free some space, then run this again")
+    if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
+        return ArchiveError(f"{path} cannot be opened ({error}); check who owns it and whether the disk is read-only")
+    return ArchiveError(f"{path}: {error}; run: archive check")
+
+
+def _connect(path: Path, options: str) -> sqlite3.Connection:
+    # as_uri escapes the characters that mean something in a URI: % ? #
+    connection: sqlite3.Connection = sqlite_module().connect(
+        f"{path.absolute().as_uri()}?{options}", uri=True, isolation_level=None
+    )
+    return connection
+
+
+def _needs_wal_files(connection: sqlite3.Connection) -> bool:
+    try:
+        connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+    except sqlite_module().OperationalError as error:
+        if error.sqlite_errorname == "SQLITE_CANTOPEN":
+            return True
+        connection.close()
+        raise
+    return False
+
+
+def _is_at_rest(path: Path) -> bool:
+    log = path.with_name(f"{path.name}-wal")
+    return not os.access(path.parent, os.W_OK) and not (log.exists() and log.stat().st_size)

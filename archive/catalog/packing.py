@@ -1,0 +1,102 @@
+"""A pack as bytes, and back. Little-endian; pure functions.
+
+boxes        uint16 (n, 4): left, top, right, bottom
+confidences  float16 (n,)
+vectors      float16 (n, dim)
+crc          CRC-32 over photo id, pair id (both int64) and the three blobs in this order
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from zlib import crc32
+
+import numpy as np
+
+from archive.errors import CatalogDamaged
+from archive.types import MAX_SEGMENTS, Pack
+
+if TYPE_CHECKING:
+    from archive.types import Vectors
+
+MAX_SIDE = 65_535
+"""The longest side of a photo, in pixels, that a box can describe."""
+
+UNIT_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class PackedPack:
+    """A pack as the catalog stores it; the names are those of its columns."""
+
+    count: int
+    crc: int
+    boxes: bytes
+    confidences: bytes
+    vectors: bytes
+
+
+def encode(pack: Pack, pair_id: int) -> PackedPack:
+    """A pack as bytes.
+
+    Raises:
+        ValueError: it breaks what a pack promises; that is a bug of whoever made it.
+    """
+    _refuse_malformed(pack)
+    boxes = pack.boxes.astype("<u2").tobytes()
+    confidences = pack.confidences.astype("<f2").tobytes()
+    vectors = pack.vectors.astype("<f2").tobytes()
+    return PackedPack(
+        len(pack), _checksum(pack.photo_id, pair_id, boxes, confidences, vectors), boxes, confidences, vectors
+    )
+
+
+def decode(packed: PackedPack, photo_id: int, pair_id: int, dim: int) -> Pack:
+    """The pack that the bytes hold, its vectors float32 and of unit length again.
+
+    Raises:
+        CatalogDamaged: checksum or lengths disagree with what was stored.
+    """
+    count, boxes, confidences, vectors = packed.count, packed.boxes, packed.confidences, packed.vectors
+    lengths = (len(boxes), len(confidences), len(vectors))
+    if count < 1 or lengths != (count * 8, count * 2, count * dim * 2):
+        raise CatalogDamaged(f"the segments of photo {photo_id} have the wrong length; run: archive check")
+    if packed.crc != _checksum(photo_id, pair_id, boxes, confidences, vectors):
+        raise CatalogDamaged(f"the segments of photo {photo_id} do not match their checksum; run: archive check")
+    return Pack(
+        photo_id=photo_id,
+        boxes=np.frombuffer(boxes, "<u2").reshape(count, 4).astype(np.int32),
+        confidences=np.frombuffer(confidences, "<f2").astype(np.float32),
+        vectors=_unit_rows(np.frombuffer(vectors, "<f2").reshape(count, dim).astype(np.float32)),
+    )
+
+
+def _refuse_malformed(pack: Pack) -> None:
+    count = len(pack)
+    if not 1 <= count <= MAX_SEGMENTS:
+        raise ValueError(f"a pack has 1 to {MAX_SEGMENTS} segments, not {count}")
+    if pack.boxes.shape != (count, 4) or pack.confidences.shape != (count,) or len(pack.vectors) != count:
+        raise ValueError("boxes, confidences and vectors of a pack must have one row for each segment")
+    if pack.boxes.min() < 0 or pack.boxes.max() > MAX_SIDE:
+        raise ValueError(f"a box reaches outside 0 to {MAX_SIDE}")
+    if not (np.abs(_norms(pack.vectors) - 1) < UNIT_TOLERANCE).all():
+        raise ValueError("the vectors of a pack must be unit rows")
+
+
+def _checksum(photo_id: int, pair_id: int, *blobs: bytes) -> int:
+    crc = crc32(struct.pack("<qq", photo_id, pair_id))
+    for blob in blobs:
+        crc = crc32(blob, crc)
+    return crc
+
+
+def _unit_rows(vectors: Vectors) -> Vectors:
+    vectors /= _norms(vectors)[:, np.newaxis]
+    return vectors
+
+
+def _norms(vectors: Vectors) -> Vectors:
+    lengths: Vectors = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+    return lengths

@@ -1,0 +1,228 @@
+"""What is read from the catalog, as functions over a DB-API connection.
+
+Reader and writer share them, so what a query sees and what an ingest sees is the same. A list of ids travels as one
+JSON parameter: SQLite bounds the number of parameters, not the length of one. CROSS JOIN keeps that list outside:
+SQLite cannot know how long it is, and the other order reads all of it again for every pack.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, NamedTuple
+
+from archive.catalog import values
+from archive.catalog.packing import PackedPack, decode
+from archive.errors import CatalogDamaged
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Iterator
+
+    from archive.types import Ids, Pack, Pair, Photo, Shard
+
+    Rows = list[values.Columns]
+
+PAGE = 64
+"""Packs that are read at once: about 2 MB. No cursor stays open while the caller works on them."""
+
+LAST_ID = 2**63 - 1
+
+
+class State(NamedTuple):
+    """Which archive this is, and its newest commit; a cache that was built from another nonce is another's."""
+
+    uuid: str
+    generation: int
+    nonce: bytes
+
+
+class Span(NamedTuple):
+    """Packs of a pair from first to last, both included, and the vectors that they hold together."""
+
+    first_pack: int
+    last_pack: int
+    vectors: int
+
+
+def state(connection: sqlite3.Connection) -> State:
+    """The one row that says which archive this is."""
+    row = connection.execute("SELECT uuid, generation, nonce FROM state").fetchone()
+    if row is None:
+        raise CatalogDamaged("the catalog has lost the row that names its archive; run: archive check")
+    return State(*row)
+
+
+def answering(connection: sqlite3.Connection) -> tuple[int, Pair] | None:
+    """The pair that answers queries, with its id."""
+    return _pair(
+        connection,
+        """SELECT p.id, p.name, p.segmenter, p.space, p.dim, p.segmenter_source, p.embedder_source
+           FROM pairs p JOIN state s ON s.answering_pair = p.id""",
+    )
+
+
+def wanted(connection: sqlite3.Connection) -> tuple[int, Pair] | None:
+    """The pair that new photos are observed with, with its id."""
+    return _pair(
+        connection,
+        """SELECT p.id, p.name, p.segmenter, p.space, p.dim, p.segmenter_source, p.embedder_source
+           FROM pairs p JOIN state s ON s.wanted_pair = p.id""",
+    )
+
+
+def pairs(connection: sqlite3.Connection) -> dict[int, Pair]:
+    """Every pair that the archive has known, by id."""
+    rows = connection.execute("SELECT id, name, segmenter, space, dim, segmenter_source, embedder_source FROM pairs")
+    return dict(map(values.numbered_pair, rows))
+
+
+def photo_id(connection: sqlite3.Connection, digest: str) -> int | None:
+    """The id of the photo with that sha256 in hex."""
+    row = connection.execute("SELECT id FROM photos WHERE digest = ?", (bytes.fromhex(digest),)).fetchone()
+    return None if row is None else int(row[0])
+
+
+def photos(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, Photo]:
+    """Photos by id; ids that are not there are left out. A photo's name is that of its first source."""
+    rows = connection.execute(
+        """SELECT p.id, p.digest, (SELECT name FROM sources WHERE photo_id = p.id ORDER BY id LIMIT 1), p.suffix,
+                  p.captured_at_us, p.captured_at_source, p.camera, p.width, p.height
+           FROM json_each(?) wanted CROSS JOIN photos p ON p.id = wanted.value""",
+        (as_json(ids),),
+    )
+    return {columns[0]: values.photo(columns) for columns in rows}
+
+
+def photos_without_pack(connection: sqlite3.Connection, pair_id: int) -> Iterator[Photo]:
+    """Photos that this pair has not observed, in the order of their ids. Packs may be added meanwhile."""
+    after = 0
+    while True:
+        page = connection.execute(
+            """SELECT p.id, p.digest, (SELECT name FROM sources WHERE photo_id = p.id ORDER BY id LIMIT 1), p.suffix,
+                      p.captured_at_us, p.captured_at_source, p.camera, p.width, p.height
+               FROM photos p
+               WHERE p.id > ? AND NOT EXISTS (SELECT 1 FROM packs k WHERE k.pair_id = ? AND k.photo_id = p.id)
+               ORDER BY p.id LIMIT 256""",
+            (after, pair_id),
+        ).fetchall()
+        if not page:
+            return
+        yield from map(values.photo, page)
+        after = page[-1][0]
+
+
+def pending(connection: sqlite3.Connection, pair_id: int) -> int:
+    """How many photos this pair has not observed."""
+    row = connection.execute(
+        """SELECT (SELECT count(*) FROM photos) - (SELECT count(*) FROM packs WHERE pair_id = ?)""", (pair_id,)
+    ).fetchone()
+    return int(row[0])
+
+
+def packs(
+    connection: sqlite3.Connection, pair_id: int, first: int = 1, last: int = LAST_ID, allowed: Ids | None = None
+) -> Iterator[tuple[int, Pack]]:
+    """Packs of a pair with their ids, from first to last (both included), in the order of their ids.
+
+    With `allowed` (photo ids) only their packs are read.
+    """
+    dim = _dim(connection, pair_id)
+    pages = (
+        _pages(connection, pair_id, first, last)
+        if allowed is None
+        else _chosen(connection, pair_id, first, last, allowed)
+    )
+    for page in pages:
+        for pack_id, photo, *blobs in page:
+            yield pack_id, decode(PackedPack(*blobs), photo, pair_id, dim)
+
+
+def packs_of(connection: sqlite3.Connection, pair_id: int, photo_ids: Iterable[int]) -> dict[int, Pack]:
+    """The packs of those photos, by photo id; photos that the pair has not observed are left out."""
+    dim = _dim(connection, pair_id)
+    rows = connection.execute(
+        """SELECT k.photo_id, k.count, k.crc, k.boxes, k.confidences, k.vectors
+           FROM json_each(?) wanted CROSS JOIN packs k ON k.pair_id = ? AND k.photo_id = wanted.value""",
+        (as_json(photo_ids), pair_id),
+    )
+    return {photo: decode(PackedPack(*blobs), photo, pair_id, dim) for photo, *blobs in rows}
+
+
+def shards(connection: sqlite3.Connection, pair_id: int) -> list[Shard]:
+    """The pair's shards, in the order of the packs that they cover."""
+    rows = connection.execute(
+        """SELECT name, sha256, size, count, first_pack, last_pack
+           FROM shards WHERE pair_id = ? ORDER BY first_pack""",
+        (pair_id,),
+    )
+    return [values.shard(columns) for columns in rows]
+
+
+def unsealed(connection: sqlite3.Connection, pair_id: int) -> list[Span]:
+    """The runs of packs that no shard covers, in order: what has to be searched by brute force."""
+    spans = []
+    after = 0
+    for first, last in [(shard.first_pack, shard.last_pack) for shard in shards(connection, pair_id)] + [(LAST_ID, 0)]:
+        spans.append(_span(connection, pair_id, after + 1, first - 1))
+        after = max(after, last)
+    return [span for span in spans if span.vectors]
+
+
+def vectors_between(connection: sqlite3.Connection, pair_id: int, first: int, last: int) -> int:
+    """How many vectors the packs from first to last hold."""
+    return _span(connection, pair_id, first, last).vectors
+
+
+def as_json(ids: Iterable[int]) -> str:
+    """A list of ids as the one parameter that `json_each` unfolds."""
+    return json.dumps([int(number) for number in ids])
+
+
+def _span(connection: sqlite3.Connection, pair_id: int, first: int, last: int) -> Span:
+    row = connection.execute(
+        """SELECT coalesce(min(id), 0), coalesce(max(id), 0), coalesce(sum(count), 0)
+           FROM packs INDEXED BY ix_packs_scan WHERE pair_id = ? AND id BETWEEN ? AND ?""",
+        (pair_id, first, last),
+    ).fetchone()
+    return Span(*row)
+
+
+def _pages(connection: sqlite3.Connection, pair_id: int, first: int, last: int) -> Iterator[Rows]:
+    while True:
+        page = connection.execute(
+            """SELECT id, photo_id, count, crc, boxes, confidences, vectors
+               FROM packs WHERE pair_id = ? AND id BETWEEN ? AND ? ORDER BY id LIMIT ?""",
+            (pair_id, first, last, PAGE),
+        ).fetchall()
+        if not page:
+            return
+        yield page
+        first = page[-1][0] + 1
+
+
+def _chosen(connection: sqlite3.Connection, pair_id: int, first: int, last: int, allowed: Ids) -> Iterator[Rows]:
+    # Ids first, from the index alone; only then the vectors of those that are wanted.
+    rows = connection.execute(
+        """SELECT k.id FROM json_each(?) wanted CROSS JOIN packs k ON k.pair_id = ? AND k.photo_id = wanted.value
+           WHERE k.id BETWEEN ? AND ?""",
+        (as_json(allowed), pair_id, first, last),
+    )
+    ids = sorted(row[0] for row in rows)
+    for start in range(0, len(ids), PAGE):
+        yield connection.execute(
+            """SELECT k.id, k.photo_id, k.count, k.crc, k.boxes, k.confidences, k.vectors
+               FROM json_each(?) wanted CROSS JOIN packs k ON k.id = wanted.value""",
+            (as_json(ids[start : start + PAGE]),),
+        ).fetchall()
+
+
+def _pair(connection: sqlite3.Connection, query: str) -> tuple[int, Pair] | None:
+    row = connection.execute(query).fetchone()
+    return None if row is None else values.numbered_pair(row)
+
+
+def _dim(connection: sqlite3.Connection, pair_id: int) -> int:
+    row = connection.execute("SELECT dim FROM pairs WHERE id = ?", (pair_id,)).fetchone()
+    if row is None:
+        raise KeyError(pair_id)
+    return int(row[0])

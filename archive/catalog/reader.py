@@ -1,0 +1,195 @@
+"""Reading the catalog: what a query needs, without SQLAlchemy, whose import costs more than a whole answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from archive.catalog import queries, values
+from archive.catalog.driver import archive_error, archive_errors, connect_to_read, sqlite_module
+from archive.catalog.queries import LAST_ID, Span, State
+from archive.catalog.revisions import HEAD, stored_revision
+from archive.catalog.summary import Summary, summarize
+from archive.errors import ArchiveError
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime
+    from pathlib import Path
+    from types import TracebackType
+    from typing import Self
+
+    from archive.types import Ids, Pack, Pair, Photo, Shard, Vectors
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Allowed:
+    """The photos that a filter lets through: sorted ids, or None where nothing was filtered.
+
+    `untimed` photos were left out by a time range only because nobody knows when they were taken.
+    """
+
+    ids: Ids | None
+    untimed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What a pair can search."""
+
+    photos: int
+    segments: int
+
+
+class CatalogReader:
+    """One consistent view of the catalog, from `open` to `close`, whatever a writer does meanwhile.
+
+    Use it in a `with` block: that is also where SQLite's errors become errors of the archive. Keep it short: as long
+    as it is open, the log of later commits cannot be truncated.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection = connection
+        self._path = path
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open the catalog at `path`.
+
+        Raises:
+            ArchiveError: there is none, or an older version wrote it.
+            CatalogTooNew: a later version wrote it.
+        """
+        if not path.exists():
+            raise _no_archive(path)
+        with archive_errors(path):
+            connection = connect_to_read(path)
+            try:
+                connection.execute("BEGIN")
+                _refuse_other_schema(connection, path)
+            except BaseException:
+                connection.close()
+                raise
+        return cls(connection, path)
+
+    def close(self) -> None:
+        """Let go of the view and the file."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+        if isinstance(error, sqlite_module().Error):
+            raise archive_error(error, self._path) from error
+
+    @cached_property
+    def state(self) -> State:
+        """Which archive this is, and which commit is seen."""
+        return queries.state(self._connection)
+
+    def answering(self) -> tuple[int, Pair] | None:
+        """The pair that answers queries, with its id."""
+        return queries.answering(self._connection)
+
+    def wanted(self) -> tuple[int, Pair] | None:
+        """The pair that new photos are observed with, with its id."""
+        return queries.wanted(self._connection)
+
+    def photo_id(self, digest: str) -> int | None:
+        """The id of the photo with that sha256 in hex."""
+        return queries.photo_id(self._connection, digest)
+
+    def counts(self, pair_id: int, photos: Ids | None = None) -> Counts:
+        """How many photos the pair has observed, and their segments; with `photos`, among these only."""
+        if photos is None:
+            query = "SELECT count(*), coalesce(sum(count), 0) FROM packs INDEXED BY ix_packs_scan WHERE pair_id = ?"
+            return Counts(*self._connection.execute(query, (pair_id,)).fetchone())
+        row = self._connection.execute(
+            """SELECT count(*), coalesce(sum(k.count), 0)
+               FROM json_each(?) wanted CROSS JOIN packs k ON k.pair_id = ? AND k.photo_id = wanted.value""",
+            (queries.as_json(photos), pair_id),
+        ).fetchone()
+        return Counts(*row)
+
+    def photos_between(self, after: datetime | None, before: datetime | None, camera: str | None = None) -> Allowed:
+        """The photos taken at `after` or later and earlier than `before`, by that camera; None leaves a side open."""
+        timed = after is not None or before is not None
+        if not timed and camera is None:
+            return Allowed(None, 0)
+        first = -LAST_ID if after is None else values.microseconds(after)
+        end = LAST_ID if before is None else values.microseconds(before)
+        if not timed:
+            return Allowed(self._ids("SELECT id FROM photos WHERE camera = ?", camera), 0)
+        if camera is None:
+            ids = self._ids("SELECT id FROM photos WHERE captured_at_us >= ? AND captured_at_us < ?", first, end)
+            return Allowed(ids, self._count("SELECT count(*) FROM photos WHERE captured_at_us IS NULL"))
+        ids = self._ids(
+            "SELECT id FROM photos WHERE camera = ? AND captured_at_us >= ? AND captured_at_us < ?", camera, first, end
+        )
+        untimed = "SELECT count(*) FROM photos WHERE camera = ? AND captured_at_us IS NULL"
+        return Allowed(ids, self._count(untimed, camera))
+
+    def photos(self, ids: Iterable[int]) -> dict[int, Photo]:
+        """Photos by id; ids that are not there are left out. A photo's name is that of its first source."""
+        return queries.photos(self._connection, ids)
+
+    def packs(
+        self, pair_id: int, after_pack: int = 0, photos: Ids | None = None, last_pack: int = LAST_ID
+    ) -> Iterator[tuple[int, Pack]]:
+        """Packs of a pair with their ids, in order, those after `after_pack`; with `photos`, only theirs."""
+        return queries.packs(self._connection, pair_id, after_pack + 1, last_pack, photos)
+
+    def packs_of(self, pair_id: int, photo_ids: Iterable[int]) -> dict[int, Pack]:
+        """The packs of those photos, by photo id; photos that the pair has not observed are left out."""
+        return queries.packs_of(self._connection, pair_id, photo_ids)
+
+    def unsealed_packs(self, pair_id: int, photos: Ids | None = None) -> Iterator[tuple[int, Pack]]:
+        """The packs that no shard covers, with their ids, in order; with `photos`, only theirs."""
+        for span in self.unsealed(pair_id):
+            yield from queries.packs(self._connection, pair_id, span.first_pack, span.last_pack, photos)
+
+    def unsealed(self, pair_id: int) -> list[Span]:
+        """The runs of packs that no shard covers, in order."""
+        return queries.unsealed(self._connection, pair_id)
+
+    def shards(self, pair_id: int) -> list[Shard]:
+        """The pair's shards, in the order of the packs that they cover."""
+        return queries.shards(self._connection, pair_id)
+
+    def text_vector(self, space: str, text: str) -> Vectors | None:
+        """The vector (1, dim) of a text that was asked before in that space."""
+        query = "SELECT vector FROM texts WHERE space = ? AND text = ?"
+        row = self._connection.execute(query, (space, text)).fetchone()
+        return None if row is None else np.frombuffer(row[0], "<f4").astype(np.float32)[np.newaxis]
+
+    def summary(self) -> Summary:
+        """What is in the archive, for a person."""
+        return summarize(self._connection, self._path)
+
+    def _ids(self, query: str, *parameters: object) -> Ids:
+        rows = self._connection.execute(query, parameters)
+        return np.sort(np.fromiter((row[0] for row in rows), np.int64))
+
+    def _count(self, query: str, *parameters: object) -> int:
+        return int(self._connection.execute(query, parameters).fetchone()[0])
+
+
+def _refuse_other_schema(connection: sqlite3.Connection, path: Path) -> None:
+    revision = stored_revision(connection, path)
+    if revision is None:
+        raise _no_archive(path)
+    if revision != HEAD:
+        message = f"{path} was written by an older version (schema {revision}, needed {HEAD}); run: archive ingest"
+        raise ArchiveError(message)
+
+
+def _no_archive(path: Path) -> ArchiveError:
+    return ArchiveError(f"there is no archive at {path.parent}; run: archive ingest FOLDER")

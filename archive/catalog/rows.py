@@ -1,0 +1,148 @@
+"""The tables of the catalog at its newest revision. A change here needs a migration; a test compares the two."""
+
+# No `from __future__ import annotations`: SQLAlchemy reads these annotations when the classes are made.
+from typing import ClassVar
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, MetaData, Text, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Row(DeclarativeBase):
+    """What all rows share."""
+
+    metadata = MetaData(naming_convention=NAMING)
+    type_annotation_map: ClassVar[dict[object, object]] = {str: Text}
+
+
+class StateRow(Row):
+    """Exactly one row. `generation` counts commits; `nonce` is new in each, so a restored copy cannot pass for now."""
+
+    __tablename__ = "state"
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    uuid: Mapped[str]
+    generation: Mapped[int]
+    nonce: Mapped[bytes]
+    answering_pair: Mapped[int | None] = mapped_column(ForeignKey("pairs.id"))
+    wanted_pair: Mapped[int | None] = mapped_column(ForeignKey("pairs.id"))
+    created_at: Mapped[str]
+
+
+class PairRow(Row):
+    """A segmenter and an embedder; see `archive.types.Pair`."""
+
+    __tablename__ = "pairs"
+    __table_args__ = (UniqueConstraint("segmenter", "space"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    segmenter: Mapped[str]
+    space: Mapped[str]
+    dim: Mapped[int]
+    segmenter_source: Mapped[str]
+    embedder_source: Mapped[str]
+
+
+class PhotoRow(Row):
+    """One original. Its id is never used again, not even after it was deleted: shards and segment ids rest on that.
+
+    captured_at_us           microseconds since 1970 in UTC, null where the time is unknown
+    captured_offset_minutes  local time's distance east of UTC, where the photo says it
+    added_generation         the commit that brought it
+    """
+
+    __tablename__ = "photos"
+    __table_args__ = (
+        UniqueConstraint("digest"),
+        CheckConstraint("length(digest) = 32", name="digest_is_sha256"),
+        CheckConstraint("captured_offset_minutes BETWEEN -1440 AND 1440", name="offset_within_a_day"),
+        Index(None, "captured_at_us"),
+        Index(None, "camera", "captured_at_us"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    digest: Mapped[bytes]
+    suffix: Mapped[str]
+    size: Mapped[int]
+    captured_at_us: Mapped[int | None]
+    captured_at_source: Mapped[str]
+    camera: Mapped[str | None]
+    width: Mapped[int]
+    height: Mapped[int]
+    added_generation: Mapped[int]
+    captured_offset_minutes: Mapped[int | None]
+
+
+class SourceRow(Row):
+    """A place where a photo was found. Names are bytes, as the system gave them: not every name is text."""
+
+    __tablename__ = "sources"
+    __table_args__ = (UniqueConstraint("photo_id", "path"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    photo_id: Mapped[int] = mapped_column(ForeignKey("photos.id", ondelete="CASCADE"))
+    name: Mapped[bytes]
+    path: Mapped[bytes]
+    modified_us: Mapped[int | None]
+
+
+class PackRow(Row):
+    """All segments of one photo under one pair; `archive.catalog.packing` says what the blobs hold.
+
+    The scan index carries everything that is asked about packs without reading their vectors.
+    """
+
+    __tablename__ = "packs"
+    __table_args__ = (
+        UniqueConstraint("pair_id", "photo_id"),
+        Index("ix_packs_scan", "pair_id", "id", "photo_id", "count"),
+        Index(None, "photo_id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    photo_id: Mapped[int] = mapped_column(ForeignKey("photos.id", ondelete="CASCADE"))
+    pair_id: Mapped[int] = mapped_column(ForeignKey("pairs.id"))
+    count: Mapped[int]
+    crc: Mapped[int]
+    boxes: Mapped[bytes]
+    confidences: Mapped[bytes]
+    vectors: Mapped[bytes]
+
+
+class ShardRow(Row):
+    """A file of the index, named here only after it is durable. It covers the packs first_pack to last_pack."""
+
+    __tablename__ = "shards"
+    __table_args__ = (UniqueConstraint("name"), Index(None, "pair_id"))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    pair_id: Mapped[int] = mapped_column(ForeignKey("pairs.id"))
+    name: Mapped[str]
+    sha256: Mapped[bytes]
+    size: Mapped[int]
+    count: Mapped[int]
+    first_pack: Mapped[int]
+    last_pack: Mapped[int]
+    generation: Mapped[int]
+
+
+class TextRow(Row):
+    """The vector of a text that was asked before: float32. The oldest by `generation` are dropped."""
+
+    __tablename__ = "texts"
+
+    space: Mapped[str] = mapped_column(primary_key=True)
+    text: Mapped[str] = mapped_column(primary_key=True)
+    vector: Mapped[bytes]
+    generation: Mapped[int]

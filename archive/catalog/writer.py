@@ -1,0 +1,292 @@
+"""Writing the catalog. Whoever opens one holds the writer lock.
+
+Every write is one transaction, durable on return, and counts: the generation goes up and the nonce is new.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, cast
+
+from sqlalchemy import delete, insert, update
+from sqlalchemy.exc import DBAPIError
+
+from archive.catalog import queries, values
+from archive.catalog.driver import BUSY_TIMEOUT_MS, archive_error, archive_errors, sqlite_module
+from archive.catalog.engine import writing_engine
+from archive.catalog.packing import MAX_SIDE, encode
+from archive.catalog.queries import LAST_ID
+from archive.catalog.rows import PackRow, PairRow, PhotoRow, ShardRow, SourceRow, StateRow
+from archive.catalog.upgrade import bring_to_head
+from archive.errors import PhotoError, SpaceMismatch
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+    from types import TracebackType
+    from typing import Self
+
+    from sqlalchemy import Engine
+
+    from archive.catalog.queries import Span, State
+    from archive.types import CaptureTime, Pack, Pair, Photo, Shard
+
+CHECKPOINT_PATIENCE_MS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class NewPhoto:
+    """A photo that is about to be added, and where it was found.
+
+    `digest` is the sha256 in hex of its `size` bytes; width and height are those of the upright photo. `name` and
+    `path` (relative to the source) are bytes as the system gave them; `modified` is in seconds since 1970.
+    """
+
+    digest: str
+    suffix: str
+    size: int
+    capture: CaptureTime
+    camera: str | None
+    width: int
+    height: int
+    name: bytes
+    path: bytes
+    modified: float | None
+
+
+class Catalog:
+    """The catalog, for its one writer. Use it in a `with` block, inside `writer_lock`.
+
+    The block is also where SQLite's errors become errors of the archive.
+    """
+
+    def __init__(self, engine: Engine, path: Path) -> None:
+        self._engine = engine
+        self._path = path
+        self._connection = engine.connect()
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open the catalog at `path`; create it, or upgrade it, where that is needed.
+
+        Raises:
+            CatalogTooNew: a later version wrote it.
+        """
+        bring_to_head(path)
+        with archive_errors(path):
+            return cls(writing_engine(path), path)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        if isinstance(cause, sqlite_module().Error):
+            raise archive_error(cause, self._path) from error
+
+    @property
+    def uuid(self) -> str:
+        """The archive's own name, given at its birth."""
+        return self.state.uuid
+
+    @property
+    def state(self) -> State:
+        """Which archive this is, and its newest commit."""
+        return queries.state(self._driver)
+
+    def photo_id(self, digest: str) -> int | None:
+        """The id of the photo with that sha256 in hex."""
+        return queries.photo_id(self._driver, digest)
+
+    def add_photo(self, new: NewPhoto, pair_id: int, pack: Pack) -> int:
+        """Add a photo, its source and its segments in one transaction; its new id. The pack's own photo id is not read.
+
+        Raises:
+            PhotoError: the photo is too long for a box to describe.
+        """
+        if max(new.width, new.height) > MAX_SIDE:
+            raise PhotoError(f"it is longer than {MAX_SIDE:,} pixels")
+        self._refuse_other_space(pair_id, pack)
+        with self._write() as generation:
+            photo_id = self._insert_photo(new, generation)
+            self._insert_source(photo_id, new.name, new.path, new.modified)
+            self._insert_pack(replace(pack, photo_id=photo_id), pair_id)
+        return photo_id
+
+    def add_source(self, photo_id: int, name: bytes, path: bytes, modified: float | None) -> bool:
+        """Remember that a known photo was found there too; False if that was known."""
+        query = "SELECT 1 FROM sources WHERE photo_id = ? AND path = ?"
+        if self._driver.execute(query, (photo_id, path)).fetchone():
+            return False
+        with self._write():
+            self._insert_source(photo_id, name, path, modified)
+        return True
+
+    def add_pack(self, pack: Pack, pair_id: int) -> None:
+        """Add what another pair saw in a stored photo."""
+        self._refuse_other_space(pair_id, pack)
+        with self._write():
+            self._insert_pack(pack, pair_id)
+
+    def ensure_pair(self, pair: Pair) -> int:
+        """The id of a pair, which is added if it is new; its name and where it is loaded from may change.
+
+        Raises:
+            SpaceMismatch: the same space has vectors of another length.
+        """
+        for pair_id, known in queries.pairs(self._driver).items():
+            if (known.segmenter, known.space) == (pair.segmenter, pair.space):
+                if known.dim != pair.dim:
+                    raise SpaceMismatch(f"the space {pair.space} has {known.dim} dimensions, not {pair.dim}")
+                if known != pair:
+                    self._rename_pair(pair_id, pair)
+                return pair_id
+        with self._write():
+            return self._insert_pair(pair)
+
+    def answering(self) -> tuple[int, Pair] | None:
+        """The pair that answers queries, with its id."""
+        return queries.answering(self._driver)
+
+    def wanted(self) -> tuple[int, Pair] | None:
+        """The pair that new photos are observed with, with its id."""
+        return queries.wanted(self._driver)
+
+    def set_answering(self, pair_id: int) -> None:
+        """Let this pair answer queries."""
+        with self._write():
+            self._connection.execute(update(StateRow).values(answering_pair=pair_id))
+
+    def set_wanted(self, pair_id: int) -> None:
+        """Let this pair observe new photos."""
+        with self._write():
+            self._connection.execute(update(StateRow).values(wanted_pair=pair_id))
+
+    def photos(self, ids: Sequence[int]) -> dict[int, Photo]:
+        """Photos by id; ids that are not there are left out."""
+        return queries.photos(self._driver, ids)
+
+    def photos_without_pack(self, pair_id: int) -> Iterator[Photo]:
+        """Photos that this pair has not observed, in the order of their ids. Packs may be added meanwhile."""
+        return queries.photos_without_pack(self._driver, pair_id)
+
+    def packs(self, pair_id: int, first: int = 1, last: int = LAST_ID) -> Iterator[tuple[int, Pack]]:
+        """Packs of a pair with their ids, from first to last (both included), in order."""
+        return queries.packs(self._driver, pair_id, first, last)
+
+    def shards(self, pair_id: int) -> list[Shard]:
+        """The pair's shards, in the order of the packs that they cover."""
+        return queries.shards(self._driver, pair_id)
+
+    def unsealed(self, pair_id: int) -> list[Span]:
+        """The runs of packs that no shard covers, in order."""
+        return queries.unsealed(self._driver, pair_id)
+
+    def replace_shards(self, pair_id: int, added: Sequence[Shard], removed: Sequence[Shard]) -> None:
+        """Name new shards and forget old ones in one transaction. Files: the new before this, the old after it."""
+        with self._write() as generation:
+            names = [shard.name for shard in removed]
+            self._connection.execute(delete(ShardRow).where(ShardRow.pair_id == pair_id, ShardRow.name.in_(names)))
+            for shard in added:
+                self._insert_shard(pair_id, shard, generation)
+
+    def checkpoint(self) -> bool:
+        """Move SQLite's log into the main file and empty it; False if a reader kept it from finishing."""
+        self._driver.execute(f"PRAGMA busy_timeout = {CHECKPOINT_PATIENCE_MS}")
+        busy = self._driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        self._driver.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        return not busy
+
+    @property
+    def _driver(self) -> sqlite3.Connection:
+        return cast("sqlite3.Connection", self._connection.connection.driver_connection)
+
+    @contextmanager
+    def _write(self) -> Iterator[int]:
+        with self._connection.begin():
+            counted = update(StateRow).values(generation=StateRow.generation + 1, nonce=os.urandom(16))
+            yield self._connection.execute(counted.returning(StateRow.generation)).scalar_one()
+
+    def _refuse_other_space(self, pair_id: int, pack: Pack) -> None:
+        pair = queries.pairs(self._driver)[pair_id]
+        if pack.vectors.shape[1:] != (pair.dim,):
+            raise SpaceMismatch(f"vectors of shape {pack.vectors.shape} do not belong to the space {pair.space}")
+
+    def _insert_photo(self, new: NewPhoto, generation: int) -> int:
+        row = insert(PhotoRow).values(
+            digest=bytes.fromhex(new.digest),
+            suffix=new.suffix,
+            size=new.size,
+            captured_at_us=None if new.capture.at is None else values.microseconds(new.capture.at),
+            captured_offset_minutes=new.capture.offset_minutes,
+            captured_at_source=new.capture.source.value,
+            camera=new.camera,
+            width=new.width,
+            height=new.height,
+            added_generation=generation,
+        )
+        return self._connection.execute(row.returning(PhotoRow.id)).scalar_one()
+
+    def _insert_source(self, photo_id: int, name: bytes, path: bytes, modified: float | None) -> None:
+        modified_us = None if modified is None else round(modified * 1_000_000)
+        row = insert(SourceRow).values(photo_id=photo_id, name=name, path=path, modified_us=modified_us)
+        self._connection.execute(row)
+
+    def _insert_pack(self, pack: Pack, pair_id: int) -> None:
+        packed = encode(pack, pair_id)
+        row = insert(PackRow).values(
+            photo_id=pack.photo_id,
+            pair_id=pair_id,
+            count=packed.count,
+            crc=packed.crc,
+            boxes=packed.boxes,
+            confidences=packed.confidences,
+            vectors=packed.vectors,
+        )
+        self._connection.execute(row)
+
+    def _insert_pair(self, pair: Pair) -> int:
+        row = insert(PairRow).values(
+            name=pair.name,
+            segmenter=pair.segmenter,
+            space=pair.space,
+            dim=pair.dim,
+            segmenter_source=pair.segmenter_source,
+            embedder_source=pair.embedder_source,
+        )
+        return self._connection.execute(row.returning(PairRow.id)).scalar_one()
+
+    def _rename_pair(self, pair_id: int, pair: Pair) -> None:
+        row = update(PairRow).where(PairRow.id == pair_id)
+        with self._write():
+            self._connection.execute(
+                row.values(
+                    name=pair.name,
+                    segmenter_source=pair.segmenter_source,
+                    embedder_source=pair.embedder_source,
+                )
+            )
+
+    def _insert_shard(self, pair_id: int, shard: Shard, generation: int) -> None:
+        row = insert(ShardRow).values(
+            pair_id=pair_id,
+            name=shard.name,
+            sha256=bytes.fromhex(shard.sha256),
+            size=shard.size,
+            count=shard.count,
+            first_pack=shard.first_pack,
+            last_pack=shard.last_pack,
+            generation=generation,
+        )
+        self._connection.execute(row)
