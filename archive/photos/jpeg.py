@@ -1,0 +1,149 @@
+"""What a JPEG's markers say before any pixel is decoded, and how much of one that was cut off is there.
+
+libjpeg fills what is missing with mid-grey and reports success, so a photo that lost its end to a power cut has to
+be recognised here. Markers and their lengths: ITU-T T.81, annex B.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from archive.errors import PhotoError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from PIL import Image
+
+    from archive.types import Pixels
+
+START = b"\xff\xd8\xff"
+END = b"\xff\xd9"
+
+MAX_SCANS = 64
+"""Encoders write about ten. Each costs a pass over the whole picture, and an empty one costs its author 150 bytes."""
+
+MAX_SCANNED_PIXELS = 2_000_000_000
+"""Scans times pixels: about ten seconds of decoding."""
+
+MAX_PIXELS_PER_BYTE = 1_000
+"""A picture of one colour reaches 500; more is a header that lies."""
+
+MAX_LOSS = 0.05
+"""The share of the rows that may be missing at the bottom of a photo that is still taken."""
+
+_MAX_SEGMENTS = 10_000
+_MAX_JUNK = 64 << 10
+_SECTOR = 512
+_HOLE = bytes(4096)
+_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
+_TEMPORARY, _START_OF_IMAGE, _END_OF_IMAGE, _START_OF_SCAN = 0x01, 0xD8, 0xD9, 0xDA
+# Tables, restart intervals, application data and comments may stand between two scans; anything else is damage.
+_BETWEEN_SCANS = frozenset({0xC4, 0xCC, _START_OF_SCAN, 0xDB, 0xDC, 0xDD, *range(0xE0, 0xF0), 0xFE})
+# No 0xFF, so no marker; long enough to change the block at which the file was cut.
+_FILLER = bytes(range(1, 0xFF)) * 16
+
+
+class Structure(NamedTuple):
+    """The picture's own part of the file: its bytes without the end marker, and whether that marker was there."""
+
+    body: bytes
+    ends: bool
+    scans: int
+
+
+def structure(content: bytes) -> Structure:
+    """Read the markers of the first picture in a JPEG file; whatever follows that picture is ignored.
+
+    Raises:
+        PhotoError: there is no picture in it, it has a hole, or it is made to be slow.
+    """
+    first_scan, scans, end, ends = _markers(content)
+    if not scans:
+        raise PhotoError("is a JPEG without a picture: it is cut off in its header")
+    if scans > MAX_SCANS:
+        raise PhotoError(f"is a JPEG with more than {MAX_SCANS} scans, made to be slow")
+    body = content[:end] if ends else _without_zero_tail(content[:end])
+    if _has_hole(body, first_scan):
+        raise PhotoError("has a hole: a part of the file is all zeros")
+    return Structure(body, ends, scans)
+
+
+def check_effort(image: Image.Image, content: bytes, scans: int) -> None:
+    """Refuse a picture whose size and scans promise more work than its bytes can be worth.
+
+    Raises:
+        PhotoError: the header lies about the size, or decoding would take too long.
+    """
+    pixels = image.width * image.height
+    if pixels > len(content) * MAX_PIXELS_PER_BYTE:
+        raise PhotoError(f"claims {image.width} x {image.height} pixels but has only {len(content)} bytes")
+    if pixels * scans > MAX_SCANNED_PIXELS:
+        raise PhotoError(f"is a JPEG of {image.width} x {image.height} pixels in {scans} scans, made to be slow")
+
+
+def may_be_unfinished(image: Image.Image) -> bool:
+    """Whether the last row of a decoded JPEG is the grey that libjpeg writes where there is nothing."""
+    last_row = image.crop((0, image.height - 1, image.width, image.height))
+    return set(np.unique(np.asarray(last_row)).tolist()) <= {127, 128}  # 127: CMYK is stored inverted
+
+
+def check_loss(body: bytes, decoded: Callable[[bytes], Pixels]) -> None:
+    """Refuse a JPEG that misses more than its last rows.
+
+    The picture is decoded with two different endings: the first row that differs is the first that depends on what
+    is missing.
+
+    Raises:
+        PhotoError: too much is missing.
+    """
+    body = body.rstrip(b"\xff")
+    one, other = decoded(body + END), decoded(body + _FILLER + END)
+    differs = (one != other).any(axis=(1, 2))
+    lost = 1 - int(differs.argmax()) / len(differs) if differs.any() else 0.0
+    if lost > MAX_LOSS:
+        raise PhotoError(f"is cut off: the last {lost:.0%} of the picture is missing")
+
+
+def _markers(content: bytes) -> tuple[int, int, int, bool]:
+    """Where the first scan begins, how many scans there are, where the picture ends and whether a marker says so."""
+    position, first_scan, scans = len(START) - 1, 0, 0
+    for _ in range(_MAX_SEGMENTS):
+        marker = _MARKER.search(content, position)
+        if marker is None:
+            return first_scan, scans, len(content), False
+        kind = marker[1][0]
+        if kind in {_END_OF_IMAGE, _START_OF_IMAGE} or (scans and kind not in _BETWEEN_SCANS):
+            return first_scan, scans, marker.start(), kind == _END_OF_IMAGE
+        if not scans and marker.start() - position > _MAX_JUNK:
+            break
+        position = marker.end()
+        if kind == _TEMPORARY:  # it has no length
+            continue
+        if kind == _START_OF_SCAN:
+            first_scan = first_scan or position
+            scans += 1
+        position += int.from_bytes(content[position : position + 2], "big")
+    raise PhotoError("is not a JPEG that makes sense: its header is damaged")
+
+
+def _without_zero_tail(content: bytes) -> bytes:
+    """A file system that lost power keeps a file's length and gives zeros for what was not written."""
+    stripped = content.rstrip(b"\0")
+    return stripped if len(content) - len(stripped) >= _SECTOR else content
+
+
+def _has_hole(body: bytes, start: int) -> bool:
+    """Whether sectors of the scans were lost: a long run of zeros from one sector's edge to another's.
+
+    A run of zeros alone is no fault: a large even area can be coded so.
+    """
+    at = body.find(_HOLE, start)
+    if at < 0:
+        return False
+    near_edge = 4  # zeros of the picture itself may stand next to the hole
+    runs = re.finditer(rb"\x00{%d,}" % len(_HOLE), body[at:])
+    return any(-(at + run.start()) % _SECTOR < near_edge and (at + run.end()) % _SECTOR < near_edge for run in runs)

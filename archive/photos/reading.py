@@ -1,0 +1,195 @@
+"""From a file to upright pixels, with every way in which that can fail turned into one kind of error."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from dataclasses import dataclass
+from functools import cache
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from archive.errors import PhotoError
+from archive.photos import jpeg
+from archive.photos.colour import to_rgb
+from archive.photos.exif import metadata
+from archive.photos.names import printable
+from archive.photos.quiet import no_warnings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from archive.photos.capture_time import ExifStamp
+    from archive.types import Pixels
+
+MAX_BYTES = 200_000_000
+"""A larger file is no photo of a camera that a person wears."""
+
+MAX_PIXELS = 100_000_000
+MAX_SIDE = 65_535
+
+GONE = frozenset({errno.EIO, errno.ENODEV, errno.ENXIO, errno.ENOTCONN, errno.ESTALE})
+"""Errors of a device rather than of a file: a card that was pulled out, or one that is dying."""
+
+SUFFIX_OF_FORMAT = {
+    "JPEG": ".jpg",
+    "MPO": ".jpg",  # a JPEG with more pictures behind it; the first is the photo
+    "PNG": ".png",
+    "WEBP": ".webp",
+    "AVIF": ".avif",
+    "GIF": ".gif",
+    "TIFF": ".tif",
+    "BMP": ".bmp",
+    "HEIF": ".heic",
+}
+"""The formats that are read, and the ending that each gets in the archive."""
+
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
+
+
+@dataclass(frozen=True, slots=True)
+class FileContent:
+    """A file as it was read in one go; `modified` is its time of change, in epoch seconds."""
+
+    content: bytes
+    modified: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DecodedPhoto:
+    """An upright picture; `suffix` tells its real format, and `exif` its own times, most trusted first."""
+
+    pixels: Pixels
+    suffix: str
+    camera: str | None
+    exif: tuple[ExifStamp, ...]
+
+
+def read_file(path: Path) -> FileContent:
+    """Read a file that may be a photo, without waiting for a pipe or following a link.
+
+    Raises:
+        PhotoError: it is no regular file, empty, too large, unreadable, or still being written.
+        OSError: the device failed (`errno` in `GONE`); the caller finds out whether the whole card is gone.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            before = os.fstat(descriptor)
+            _check_file(before)
+            with open(descriptor, "rb", closefd=False) as file:
+                content = file.read(before.st_size + 1)
+            after = os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as problem:
+        if problem.errno in GONE:
+            raise
+        raise PhotoError(_file_reason(problem)) from problem
+    if len(content) != before.st_size or (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise PhotoError("is still being written; the next run takes it")
+    return FileContent(content, after.st_mtime)
+
+
+def digest_of(content: bytes) -> str:
+    """The sha256 of a file's bytes, in hex: a photo's identity."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def decode(content: bytes) -> DecodedPhoto:
+    """Decode a photo of any supported format, the first frame of several, turned upright.
+
+    Raises:
+        PhotoError: it is not a photo, damaged, cut off, or too large to decode safely.
+    """
+    with no_warnings():
+        # The per-file boundary: on hostile bytes Pillow raises OSError, SyntaxError, ValueError, TypeError, KeyError,
+        # IndexError, struct.error, ZeroDivisionError, OverflowError, EOFError, MemoryError and its own bomb error.
+        try:
+            return _decoded(content)
+        except PhotoError:
+            raise
+        except Exception as problem:
+            raise PhotoError(_reason(content, problem)) from problem
+
+
+def _decoded(content: bytes) -> DecodedPhoto:
+    image = _loaded_jpeg(content) if content.startswith(jpeg.START) else _loaded(content)
+    about = metadata(image)
+    upright = to_rgb(image)
+    if about.turn is not None:
+        upright = upright.transpose(about.turn)
+    return DecodedPhoto(np.array(upright), SUFFIX_OF_FORMAT[str(image.format)], about.camera, about.stamps)
+
+
+def _loaded_jpeg(content: bytes) -> Image.Image:
+    """A JPEG, also one that lacks only its end marker: the usual fault of a camera that lost power."""
+    structure = jpeg.structure(content)
+    image = _opened(content if structure.ends else structure.body + jpeg.END)
+    jpeg.check_effort(image, content, structure.scans)
+    image.load()
+    if not structure.ends or jpeg.may_be_unfinished(image):
+        jpeg.check_loss(structure.body, lambda variant: np.asarray(_loaded(variant).convert("RGB")))
+    return image
+
+
+def _loaded(content: bytes) -> Image.Image:
+    image = _opened(content)
+    image.load()
+    return image
+
+
+def _opened(content: bytes) -> Image.Image:
+    """The header alone, with the size checked: nothing is decoded yet."""
+    image = Image.open(BytesIO(content), formats=_formats())
+    if max(image.size) > MAX_SIDE or image.width * image.height > MAX_PIXELS:
+        raise PhotoError(f"has {image.width} x {image.height} pixels, more than the archive takes")
+    return image
+
+
+@cache
+def _formats() -> list[str]:
+    """What Pillow may try; never its default, which would start Ghostscript on an EPS named .jpg."""
+    # MPO is not asked for: Pillow has no opener of that name, its JPEG opener recognises it.
+    formats = [name for name in SUFFIX_OF_FORMAT if name not in {"MPO", "HEIF"}]
+    try:
+        import pillow_heif
+    except ImportError:
+        return formats
+    pillow_heif.register_heif_opener(thumbnails=False)
+    return [*formats, "HEIF"]
+
+
+def _check_file(status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise PhotoError("is not a regular file")
+    if status.st_size == 0:
+        raise PhotoError("is empty")
+    if status.st_size > MAX_BYTES:
+        raise PhotoError(f"is larger than {MAX_BYTES // 1_000_000} MB")
+
+
+def _file_reason(problem: OSError) -> str:
+    if problem.errno == errno.ELOOP:
+        return "is a symbolic link"
+    if problem.errno == errno.ENOENT:
+        return "is no longer there"
+    return f"cannot be read: {problem.strerror or type(problem).__name__}"
+
+
+def _reason(content: bytes, problem: Exception) -> str:
+    if content[4:8] == b"ftyp" and content[8:12] in _HEIC_BRANDS and "HEIF" not in _formats():
+        return "is a HEIC photo; `pip install 'archive[heif]'` adds what reads it"
+    if isinstance(problem, UnidentifiedImageError):
+        return "is not a photo of a known format"
+    if isinstance(problem, Image.DecompressionBombError):
+        return "has more pixels than the archive takes"
+    if isinstance(problem, MemoryError):
+        return "needs more memory than there is"
+    detail = printable(" ".join(str(problem).split()))[:100]
+    return f"is damaged: {detail or type(problem).__name__}"
