@@ -1,0 +1,138 @@
+"""The photos themselves: immutable files, named by what is in them, never by what a card called them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import TYPE_CHECKING
+
+from archive.errors import ArchiveError, CatalogDamaged
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
+_FOLDER = re.compile(r"[0-9a-f]{2}")
+_UNFINISHED = ".new-"
+
+
+class Originals:
+    """A folder of content-addressed files: `<first two hex digits>/<sha256><suffix>`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def path(self, digest: str, suffix: str) -> Path:
+        """Where the original with that digest is, or would be."""
+        if not (_DIGEST.fullmatch(digest) and _SUFFIX.fullmatch(suffix)):
+            raise ValueError(f"not a digest and a suffix: {digest!r}, {suffix!r}")
+        return self._folder / digest[:2] / f"{digest}{suffix}"
+
+    def put(self, content: bytes, digest: str, suffix: str, modified: float | None) -> Path:
+        """Keep a file, durably on return, with its own time of change; one that is there and whole is left alone.
+
+        Raises:
+            ArchiveError: it cannot be written, as on a full disk; nothing is left under its name.
+        """
+        path = self.path(digest, suffix)
+        try:
+            _make_folder(path.parent)
+            # A run that was killed may have left the file whole but its name not yet on the disk.
+            if _holds(path, content):
+                _sync(path)
+            else:
+                _write(path, content, modified)
+            _sync(path.parent)
+        except OSError as problem:
+            reason = problem.strerror or type(problem).__name__
+            raise ArchiveError(f"{self._folder} cannot be written: {reason}; put that right and run this again") from (
+                problem
+            )
+        return path
+
+    def read(self, digest: str, suffix: str) -> bytes:
+        """The bytes of an original, verified.
+
+        Raises:
+            CatalogDamaged: it is missing, unreadable or altered.
+        """
+        path = self.path(digest, suffix)
+        try:
+            content = path.read_bytes()
+        except OSError as problem:
+            reason = "is missing" if isinstance(problem, FileNotFoundError) else f"cannot be read: {problem.strerror}"
+            raise CatalogDamaged(f"the original {path} {reason}; run `archive check`") from problem
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise CatalogDamaged(f"the original {path} was altered; run `archive check`")
+        return content
+
+    def stored(self) -> Iterator[tuple[str, Path]]:
+        """Digest and path of every original on the disk, by their names alone, in their order."""
+        for path in self._files():
+            if _DIGEST.fullmatch(path.stem) and _SUFFIX.fullmatch(path.suffix) and path.parent.name == path.stem[:2]:
+                yield path.stem, path
+
+    def sweep(self) -> None:
+        """Delete what killed runs left unfinished. The caller holds the writer's lock, so nobody is writing."""
+        for path in self._files():
+            if path.name.startswith(_UNFINISHED):
+                path.unlink()
+
+    def _files(self) -> Iterator[Path]:
+        if not self._folder.exists():
+            return
+        for folder in sorted(self._folder.iterdir()):
+            if _FOLDER.fullmatch(folder.name) and folder.is_dir():
+                yield from sorted(folder.iterdir())
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    try:
+        return path.stat().st_size == len(content) and path.read_bytes() == content
+    except OSError:  # missing, or no longer readable: then it is written again
+        return False
+
+
+def _write(path: Path, content: bytes, modified: float | None) -> None:
+    with _unfinished_beside(path) as unfinished:
+        with unfinished.open("r+b") as file:
+            file.write(content)
+            file.flush()
+            if modified is not None:
+                os.utime(file.fileno(), (modified, modified))
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+
+
+@contextmanager
+def _unfinished_beside(path: Path) -> Iterator[Path]:
+    """A new empty file, mode 0600, in the same folder; it is gone if the block fails."""
+    with NamedTemporaryFile(dir=path.parent, prefix=_UNFINISHED, delete=False) as file:
+        unfinished = Path(file.name)
+    try:
+        yield unfinished
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+
+
+def _make_folder(folder: Path) -> None:
+    """Like `mkdir -p` with mode 0700, but durable: each new name is written to the disk with its parent."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    _sync(folder.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
