@@ -1,0 +1,90 @@
+"""What every index does with its rows, whatever finds the neighbours: check them, filter them, rank them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from archive.types import ORDINAL_BITS, Match
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from archive.types import Ids, Vectors
+
+CHUNK = 16_384
+"""Rows worked on at once, so that a pass over a large array needs little memory besides it."""
+
+UNIT_TOLERANCE = 1e-3
+"""How far from 1 a row's length may be; a unit row that was stored as float16 stays well inside."""
+
+
+def checked(ids: Ids, vectors: Vectors, dim: int) -> tuple[Ids, Vectors]:
+    """The same rows in order of id. Arrays already in order are returned as they are, not copied.
+
+    Raises:
+        ValueError: no rows, another dimension, ids that are negative or stand twice, rows that are not unit.
+    """
+    if len(ids) == 0 or vectors.shape != (len(ids), dim) or vectors.dtype != np.float32:
+        raise ValueError(f"vectors must be float32 ({len(ids) or 'n > 0'}, {dim}), not {vectors.dtype} {vectors.shape}")
+    require_unit(vectors)
+    ids = np.asarray(ids, dtype=np.int64)
+    if not np.all(ids[1:] > ids[:-1]):
+        order = np.argsort(ids, kind="stable")
+        ids, vectors = ids[order], vectors[order]
+    if ids[0] < 0 or not np.all(ids[1:] > ids[:-1]):
+        raise ValueError("segment ids must be new and not negative: one is negative or stands twice")
+    return ids, vectors
+
+
+def checked_query(vector: Vectors, dim: int) -> Vectors:
+    """The query as a C-contiguous float32 row.
+
+    Raises:
+        ValueError: it is not one unit row of that dimension.
+    """
+    if vector.shape != (1, dim):
+        raise ValueError(f"a query is one row (1, {dim}), not {vector.shape}")
+    require_unit(vector)
+    return np.ascontiguousarray(vector, dtype=np.float32)
+
+
+def require_unit(vectors: Vectors) -> None:
+    """Raise ValueError unless each row has length 1; a row with a NaN has not."""
+    for start in range(0, len(vectors), CHUNK):
+        chunk = vectors[start : start + CHUNK]
+        lengths = np.sqrt(np.einsum("ij,ij->i", chunk, chunk))
+        wrong = ~(np.abs(lengths - 1.0) <= UNIT_TOLERANCE)
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise ValueError(f"row {start + row} has length {lengths[row]:.4f}; vectors must be unit rows")
+
+
+def belonging_to(photos: Ids, ids: Ids) -> NDArray[np.bool_]:
+    """Which of the segments `ids` (sorted) are segments of `photos` (sorted).
+
+    A photo's segments are neighbours in `ids`, so each photo costs two look-ups, however many segments there are.
+    """
+    starts = np.searchsorted(ids, photos << ORDINAL_BITS)
+    ends = np.searchsorted(ids, (photos + 1) << ORDINAL_BITS)
+    present = starts < ends
+    edges = np.zeros(len(ids) + 1, dtype=np.int8)
+    edges[starts[present]] += 1
+    edges[ends[present]] -= 1
+    return np.cumsum(edges[:-1], dtype=np.int8).astype(np.bool_)
+
+
+def nearest(ids: Ids, scores: NDArray[np.float32], limit: int) -> tuple[Ids, NDArray[np.float32]]:
+    """The `limit` best, best first; equal scores stand in order of id, so that the answer never depends on luck."""
+    if len(ids) > limit:
+        worst = np.partition(scores, len(scores) - limit)[len(scores) - limit]
+        reaching = scores >= worst
+        ids, scores = ids[reaching], scores[reaching]
+    order = np.lexsort((ids, -scores))[:limit]
+    return ids[order], scores[order]
+
+
+def matches(ids: Ids, scores: NDArray[np.float32]) -> list[Match]:
+    """The rows as plain values, in their order."""
+    return [Match(int(segment), float(score)) for segment, score in zip(ids, scores, strict=True)]
