@@ -93,6 +93,17 @@ def photos(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, Phot
     return {columns[0]: values.photo(columns) for columns in rows}
 
 
+def every_photo(connection: sqlite3.Connection) -> Iterator[tuple[Photo, int]]:
+    """Every photo with the bytes of its original, in the order of ids."""
+    rows = connection.execute(
+        """SELECT p.size, p.id, p.digest, (SELECT name FROM sources WHERE photo_id = p.id ORDER BY id LIMIT 1), p.suffix,
+                  p.captured_at_us, p.captured_at_source, p.camera, p.width, p.height
+           FROM photos p ORDER BY p.id"""
+    )
+    for size, *columns in rows:
+        yield values.photo(tuple(columns)), size
+
+
 def photos_without_pack(connection: sqlite3.Connection, pair_id: int) -> Iterator[Photo]:
     """Photos that this pair has not observed, in the order of their ids. Packs may be added meanwhile."""
     after = 0

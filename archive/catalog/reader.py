@@ -64,17 +64,8 @@ class CatalogReader:
             ArchiveError: there is none, or an older version wrote it.
             CatalogTooNew: a later version wrote it.
         """
-        if not path.exists():
-            raise _no_archive(path)
         with archive_errors(path):
-            connection = connect_to_read(path)
-            try:
-                connection.execute("BEGIN")
-                _refuse_other_schema(connection, path)
-            except BaseException:
-                connection.close()
-                raise
-        return cls(connection, path)
+            return cls(open_to_read(path), path)
 
     def close(self) -> None:
         """Let go of the view and the file."""
@@ -137,6 +128,14 @@ class CatalogReader:
         untimed = "SELECT count(*) FROM photos WHERE camera = ? AND captured_at_us IS NULL"
         return Allowed(ids, self._count(untimed, camera))
 
+    def photo_count(self) -> int:
+        """How many photos there are."""
+        return self._count("SELECT count(*) FROM photos")
+
+    def every_photo(self) -> Iterator[tuple[Photo, int]]:
+        """Every photo with the bytes of its original, in the order of ids."""
+        return queries.every_photo(self._connection)
+
     def photos(self, ids: Iterable[int]) -> dict[int, Photo]:
         """Photos by id; ids that are not there are left out. A photo's name is that of its first source."""
         return queries.photos(self._connection, ids)
@@ -180,6 +179,21 @@ class CatalogReader:
 
     def _count(self, query: str, *parameters: object) -> int:
         return int(self._connection.execute(query, parameters).fetchone()[0])
+
+
+def open_to_read(path: Path) -> sqlite3.Connection:
+    """A connection inside a read transaction, to a catalog of the schema that this version reads."""
+    if not path.exists():
+        raise _no_archive(path)
+    connection = connect_to_read(path)
+    try:
+        # What is seen is fixed by the first read after this, which is that of the schema.
+        connection.execute("BEGIN")
+        _refuse_other_schema(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def _refuse_other_schema(connection: sqlite3.Connection, path: Path) -> None:

@@ -177,6 +177,14 @@ class Catalog:
         """Photos by id; ids that are not there are left out."""
         return queries.photos(self._driver, ids)
 
+    def pending(self, pair_id: int) -> int:
+        """How many photos this pair has not observed."""
+        return queries.pending(self._driver, pair_id)
+
+    def pending(self, pair_id: int) -> int:
+        """How many photos this pair has not observed."""
+        return queries.pending(self._driver, pair_id)
+
     def photos_without_pack(self, pair_id: int) -> Iterator[Photo]:
         """Photos that this pair has not observed, in the order of their ids. Packs may be added meanwhile."""
         return queries.photos_without_pack(self._driver, pair_id)
