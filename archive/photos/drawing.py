@@ -35,10 +35,10 @@ def annotated(pixels: Pixels, boxes: Sequence[tuple[Box, str]]) -> Image.Image:
     unit = max(1, round(max(image.size) / 400))
     best = _Style(BEST, 2 * unit, ImageFont.load_default(max(10, 11 * unit)))
     other = _Style(OTHER, unit, ImageFont.load_default(max(10, 8 * unit)))
-    for place in range(len(boxes) - 1, -1, -1):
-        box, label = boxes[place]
-        style = other if place else best
+    styled = [(box, label, other if place else best) for place, (box, label) in enumerate(boxes)][::-1]
+    for box, _, style in styled:
         _outline(draw, box, style)
+    for box, label, style in styled:  # after all lines, which would strike them out
         if label:
             _label(draw, box, label, style, image.size)
     return image

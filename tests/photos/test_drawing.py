@@ -31,6 +31,14 @@ def test_the_first_box_lies_on_top() -> None:
     assert count(alone, BEST) == count(covered, BEST)
 
 
+def test_no_line_strikes_out_a_label() -> None:
+    pixels = np.zeros((480, 640, 3), dtype=np.uint8)
+    low = (Box(100, 200, 300, 400), "0.28")
+    alone = np.asarray(annotated(pixels, [(Box(500, 0, 501, 1), ""), low]))
+    crossed = np.asarray(annotated(pixels, [(Box(20, 20, 110, 300), ""), low]))
+    assert np.array_equal(alone[185:198, 102:120], crossed[185:198, 102:120])
+
+
 def test_drawing_leaves_the_photo_alone() -> None:
     pixels = quarters()
     annotated(pixels, [(Box(4, 4, 60, 60), "keys")])
