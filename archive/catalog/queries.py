@@ -44,6 +44,15 @@ class Span(NamedTuple):
     vectors: int
 
 
+class Original(NamedTuple):
+    """A file that a photo must have: its sha256 in hex, suffix, and size in bytes."""
+
+    photo_id: int
+    digest: str
+    suffix: str
+    size: int
+
+
 def state(connection: sqlite3.Connection) -> State:
     """The one row that says which archive this is."""
     row = connection.execute("SELECT uuid, generation, nonce FROM state").fetchone()
@@ -96,12 +105,26 @@ def photos(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, Phot
 def every_photo(connection: sqlite3.Connection) -> Iterator[tuple[Photo, int]]:
     """Every photo with the bytes of its original, in the order of ids."""
     rows = connection.execute(
-        """SELECT p.size, p.id, p.digest, (SELECT name FROM sources WHERE photo_id = p.id ORDER BY id LIMIT 1), p.suffix,
-                  p.captured_at_us, p.captured_at_source, p.camera, p.width, p.height
+        """SELECT p.size, p.id, p.digest, (SELECT name FROM sources WHERE photo_id = p.id ORDER BY id LIMIT 1),
+                  p.suffix, p.captured_at_us, p.captured_at_source, p.camera, p.width, p.height
            FROM photos p ORDER BY p.id"""
     )
     for size, *columns in rows:
         yield values.photo(tuple(columns)), size
+
+
+def originals(connection: sqlite3.Connection) -> Iterator[Original]:
+    """The original that each photo must have, in the order of the photos' ids."""
+    after = 0
+    while True:
+        page = connection.execute(
+            "SELECT id, digest, suffix, size FROM photos WHERE id > ? ORDER BY id LIMIT 1024", (after,)
+        ).fetchall()
+        if not page:
+            return
+        for photo, digest, suffix, size in page:
+            yield Original(photo, digest.hex(), suffix, size)
+        after = page[-1][0]
 
 
 def photos_without_pack(connection: sqlite3.Connection, pair_id: int) -> Iterator[Photo]:

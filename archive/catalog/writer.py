@@ -181,10 +181,6 @@ class Catalog:
         """How many photos this pair has not observed."""
         return queries.pending(self._driver, pair_id)
 
-    def pending(self, pair_id: int) -> int:
-        """How many photos this pair has not observed."""
-        return queries.pending(self._driver, pair_id)
-
     def photos_without_pack(self, pair_id: int) -> Iterator[Photo]:
         """Photos that this pair has not observed, in the order of their ids. Packs may be added meanwhile."""
         return queries.photos_without_pack(self._driver, pair_id)
