@@ -60,6 +60,11 @@ class VectorIndex(Protocol):
         """Vectors that it holds."""
         ...
 
+    @property
+    def broken(self) -> Sequence[Shard]:
+        """Shards of the manifest that it cannot search; the caller looks through their packs itself."""
+        ...
+
     def add(self, ids: Ids, vectors: Vectors, packs: tuple[int, int]) -> Shard:
         """Hold the vectors of the packs from first to last (both included), durably on return.
 
