@@ -1,0 +1,56 @@
+"""Shelving: sealing the packs that lie outside every shard, in the order that survives a crash.
+
+A shard's file is durable before the manifest names it, and erased only after the manifest has forgotten it. Whatever
+happens in between, each pack is either in exactly one named shard or searched straight from the catalog.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from archive import sealing
+from archive.types import ORDINAL_BITS
+
+if TYPE_CHECKING:
+    from archive.catalog.writer import Catalog
+    from archive.protocols import VectorIndex
+    from archive.sealing import Seal
+    from archive.types import Ids, Vectors
+
+
+def shelve(catalog: Catalog, index: VectorIndex, pair_id: int, seal_at: int) -> int:
+    """Seal the tail and merge small shards where the policy says so; returns how many shards were written."""
+    shards = catalog.shards(pair_id)
+    last_sealed = shards[-1].last_pack if shards else 0
+    tail = [span for span in catalog.unsealed(pair_id) if span.first_pack > last_sealed]
+    if not tail:
+        return 0
+    (span,) = tail
+    seals = sealing.plan(shards, span.vectors, span.first_pack, span.last_pack, seal_at)
+    for seal in seals:
+        _seal(catalog, index, pair_id, seal)
+    return len(seals)
+
+
+def mend(catalog: Catalog, index: VectorIndex, pair_id: int) -> int:
+    """Write damaged shards anew from the catalog; returns how many there were."""
+    damaged = list(index.broken)
+    for shard in damaged:
+        _seal(catalog, index, pair_id, sealing.Seal(shard.first_pack, shard.last_pack, (shard,)))
+    return len(damaged)
+
+
+def _seal(catalog: Catalog, index: VectorIndex, pair_id: int, seal: Seal) -> None:
+    ids, vectors = _contents(catalog, pair_id, seal)
+    added = [index.add(ids, vectors, (seal.first_pack, seal.last_pack))] if len(ids) else []
+    catalog.replace_shards(pair_id, added, seal.replaces)
+    for shard in seal.replaces:
+        index.remove(shard)
+
+
+def _contents(catalog: Catalog, pair_id: int, seal: Seal) -> tuple[Ids, Vectors]:
+    packs = [pack for _, pack in catalog.packs(pair_id, seal.first_pack, seal.last_pack)]
+    ids = [np.arange(len(pack), dtype=np.int64) | (pack.photo_id << ORDINAL_BITS) for pack in packs]
+    return np.concatenate(ids), np.concatenate([pack.vectors for pack in packs])
