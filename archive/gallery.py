@@ -1,0 +1,36 @@
+"""The pictures of an answer: photos with the boxes of their hits drawn, as files."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from archive.photos.drawing import annotated, save_jpeg
+from archive.photos.reading import decode
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from archive.originals import Originals
+    from archive.types import Answer, Hit
+
+_UNSAFE = re.compile(r"[^\w.-]+")
+
+
+def save(answer: Answer, folder: Path, originals: Originals) -> list[Path]:
+    """Save the photos of the hits, and that of the last sighting if it is not among them; returns the files.
+
+    Files are named by rank: `01-IMG_0042.jpg`. The folder is made if it is missing.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = {hit.rank: hit for hit in (*(one.hit for one in answer.sightings[:1]), *answer.hits)}
+    return [_save_one(hit, folder, originals) for _, hit in sorted(wanted.items())]
+
+
+def _save_one(hit: Hit, folder: Path, originals: Originals) -> Path:
+    pixels = decode(originals.read(hit.photo.digest, hit.photo.suffix)).pixels
+    picture = annotated(pixels, [(scored.box, f"{scored.score:.2f}") for scored in hit.boxes])
+    stem = _UNSAFE.sub("_", hit.photo.name.rpartition(".")[0] or hit.photo.name)[:60]
+    path = folder / f"{hit.rank:02d}-{stem}.jpg"
+    save_jpeg(picture, path)
+    return path
