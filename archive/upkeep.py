@@ -1,0 +1,90 @@
+"""Upkeep: proving that an archive is whole.
+
+Invariants, from the outermost in:
+- every photo has its original on disk, of the recorded size; with `data`, of the recorded sha256
+- every original on disk has a photo (one that has not is left from an interrupted ingest, and waits)
+- rows, packs and shards of the catalog agree among themselves (see `archive.catalog.checking`)
+- every shard's file is what the manifest says; a damaged one loses nothing, for it can be built anew
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+from archive.catalog.checking import check_catalog
+from archive.errors import CatalogDamaged
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from archive.catalog.queries import Original
+    from archive.catalog.reader import CatalogReader
+    from archive.originals import Originals
+    from archive.protocols import VectorIndex
+
+
+class Severity(StrEnum):
+    """What a finding means: something is lost or wrong; a cache must be rebuilt; something waits to be done."""
+
+    DAMAGE = "damage"
+    CACHE = "cache"
+    PENDING = "pending"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is not as it should be, with the next command to run where there is one."""
+
+    severity: Severity
+    message: str
+
+
+class Watcher(Protocol):
+    """Is told how a check goes."""
+
+    def begin(self, total: int) -> None:
+        """So many photos will be looked at."""
+
+    def step(self) -> None:
+        """One more is done."""
+
+
+def check_rows(path: Path, *, data: bool) -> Iterator[Finding]:
+    """What the catalog at `path` finds wrong with itself; with `data` SQLite's own pages are compared too."""
+    for found in check_catalog(path, deep=data):
+        yield Finding(Severity.DAMAGE if found.is_damage else Severity.PENDING, found.message)
+
+
+def check_originals(reader: CatalogReader, originals: Originals, watcher: Watcher, *, data: bool) -> Iterator[Finding]:
+    """Compare photos with the originals on disk, in both directions; with `data` every byte is hashed."""
+    watcher.begin(reader.summary().photos)
+    for expected in reader.originals():
+        yield from _check_original(expected, originals, data=data)
+        watcher.step()
+    for digest, path in originals.stored():
+        if reader.photo_id(digest) is None:
+            message = f"{path} is not in the catalog, left by an interrupted run; `archive ingest` takes it in"
+            yield Finding(Severity.PENDING, message)
+
+
+def check_index(index: VectorIndex) -> Iterator[Finding]:
+    """Compare the shards on disk with the manifest; their files are hashed."""
+    for shard in index.broken:
+        message = f"the index file {shard.name} is missing or damaged; nothing is lost, `archive reindex` rebuilds it"
+        yield Finding(Severity.CACHE, message)
+
+
+def _check_original(expected: Original, originals: Originals, *, data: bool) -> Iterator[Finding]:
+    path = originals.path(expected.digest, expected.suffix)
+    try:
+        if data:
+            originals.read(expected.digest, expected.suffix)
+        elif path.stat().st_size != expected.size:
+            yield Finding(Severity.DAMAGE, f"the original of photo {expected.photo_id} has the wrong size: {path}")
+    except FileNotFoundError:
+        yield Finding(Severity.DAMAGE, f"the original of photo {expected.photo_id} is missing: {path}")
+    except (CatalogDamaged, OSError) as error:
+        yield Finding(Severity.DAMAGE, f"the original of photo {expected.photo_id} cannot be trusted: {error}")
