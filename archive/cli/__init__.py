@@ -1,7 +1,105 @@
-"""The command line: one file for each command, and nothing but words and printing in any of them."""
+"""The command line: one file for each command, and nothing but words and printing in any of them.
+
+Commands are imported when they are called, so that `archive --help` loads nothing heavy. Data goes to stdout, words
+to stderr; errors are caught here, in one place.
+"""
 
 from __future__ import annotations
 
+import os
+import sys
+import traceback
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-def main() -> None:
-    """Run the command line."""
+import click
+
+from archive.errors import ArchiveError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COMMANDS = {
+    "ingest": "Copy photos from a card or folder, find the things in them, remember where they were.",
+    "query": "Ask where something was last seen.",
+    "status": "Show what is in the archive, how big it is, and what is pending.",
+    "check": "Prove that the archive is whole, or name what is damaged.",
+    "reindex": "Embed photos that lack the chosen pair, and rebuild the search index.",
+    "models": "List, pull and choose the pairs of models that see and understand.",
+}
+"""Each command and its one line of help; a test holds them equal to the commands' own."""
+
+INTERRUPTED = 130
+
+
+class LazyCommands(click.Group):
+    """A group whose commands live in modules of their own, loaded by name."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The commands in the order in which a newcomer meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, imported now."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"archive.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands from the table above, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=LazyCommands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog='Begin with `archive ingest /media/card`, then ask `archive query "my keys"`.',
+)
+@click.version_option(package_name="archive", message="archive %(version)s")
+def group() -> None:
+    """The memory of a wearable camera: ask where you last saw a thing.
+
+    Everything stays on this machine. Photos, vectors and the catalog live in one folder: --home, else $ARCHIVE_HOME,
+    else the place where this system keeps a user's files.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with the code that DESIGN's contract gives the outcome."""
+    os.umask(0o077)
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code; the only place that turns an error into words."""
+    verbose = any(word in {"-v", "--verbose"} for word in arguments)
+    try:
+        code = group.main(args=list(arguments), prog_name="archive", standalone_mode=False)
+    except ArchiveError as error:
+        return _fail(str(error), error.exit_code, verbose=verbose)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        return _fail(
+            "stopped; what was done is kept, and running it again goes on from there", INTERRUPTED, verbose=False
+        )
+    except BrokenPipeError:
+        # The reader of a pipe went away, as `head` does; silence the interpreter's own flush at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:  # noqa: BLE001  (the last boundary: code 1 must not say "nothing seen")
+        kind = type(error).__name__
+        return _fail(
+            f"unexpected {kind}: {error}; run it again with -v to see where", ArchiveError.exit_code, verbose=verbose
+        )
+    return code if isinstance(code, int) else 0
+
+
+def _fail(message: str, code: int, *, verbose: bool) -> int:
+    if verbose:
+        traceback.print_exc()
+    click.echo(f"archive: {message}", err=True)
+    return code

@@ -1,0 +1,124 @@
+"""`archive ingest`: copy photos in and find the things in them."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from archive.cli.options import as_json, common, pair_parts
+from archive.settings import PairChoice
+
+if TYPE_CHECKING:
+    from archive.cli.progress import Bar
+    from archive.ingest import Report
+    from archive.settings import Settings
+
+SOME_UNREADABLE = 1
+
+
+@click.command(
+    epilog="""
+\b
+Examples:
+  archive ingest /media/card
+  archive ingest ~/Pictures/today IMG_0042.jpg --dry-run
+  archive ingest --segmenter FastSAM-s.pt --embedder my-clip/ /media/card
+  archive ingest            finish what an interrupted run left
+
+Nothing on the card is ever written, moved or deleted. Photos that are already in are recognised by their content.
+Stopping at any moment is safe: run the same command again and it goes on.
+Exit code: 0 all photos are in, 1 some files could not be read, 2 wrong usage, 3 an error of the archive,
+4 the source went away, 75 another process is writing.
+"""
+)
+@click.argument("sources", nargs=-1, metavar="[SOURCE]...", type=click.Path(path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Say what would be new, known or unreadable; write nothing.")
+@pair_parts
+@as_json
+@common
+def command(
+    sources: tuple[Path, ...],
+    segmenter: str | None,
+    embedder: str | None,
+    settings: Settings,
+    *,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    """Copy photos from a card or folder, find the things in them, remember where they were.
+
+    SOURCE is a card's mount point, a folder (with all its subfolders) or a single file.
+    """
+    from archive import ingest
+    from archive.cli.progress import bar
+
+    began = perf_counter()
+    report = ingest.Report()
+    try:
+        with bar("rehearsing" if dry_run else "ingesting") as watcher:
+            if dry_run:
+                _rehearse(sources, settings, report, watcher)
+            else:
+                _ingest(sources, settings, PairChoice(segmenter, embedder), report, watcher)
+    except BaseException:
+        # Ctrl-C, a pulled card or a full disk: say what is in before the reason is given.
+        if report.files:
+            _sum_up(report, perf_counter() - began, dry_run=dry_run, as_json=as_json)
+        raise
+    _sum_up(report, perf_counter() - began, dry_run=dry_run, as_json=as_json)
+    return SOME_UNREADABLE if report.unreadable else 0
+
+
+def _ingest(sources: tuple[Path, ...], settings: Settings, choice: PairChoice, report: Report, watcher: Bar) -> None:
+    from archive import bootstrap, ingest
+
+    with bootstrap.ingesting(settings, choice) as destination:
+        if not sources:
+            ingest.adopt(destination, report, watcher)
+        for source in sources:
+            ingest.ingest(source, destination, report, watcher)
+
+
+def _rehearse(sources: tuple[Path, ...], settings: Settings, report: Report, watcher: Bar) -> None:
+    from archive import bootstrap, ingest
+
+    if not sources:
+        raise click.UsageError("--dry-run needs a SOURCE to look at")
+    with bootstrap.known_digests(settings) as is_known:
+        for source in sources:
+            ingest.rehearse(source, settings.home, is_known, report, watcher)
+
+
+def _sum_up(report: Report, seconds: float, *, dry_run: bool, as_json: bool) -> None:
+    from archive.photos.names import printable
+
+    for bad in report.unreadable:
+        click.echo(f"unreadable: {printable(os.fsencode(bad.path))}: {bad.reason}", err=True)
+    if as_json:
+        click.echo(json.dumps(_as_object(report, seconds, dry_run=dry_run)))
+        return
+    would = "would be " if dry_run else ""
+    rate = f", {report.new / seconds:.1f} new photos/s" if report.new and not dry_run else ""
+    click.echo(
+        f"{report.new:,} {would}new, {report.known:,} known, {len(report.unreadable):,} unreadable "
+        f"of {report.files:,} files in {seconds:.1f} s{rate}"
+    )
+    if not report.new and report.known and not report.unreadable:
+        click.echo("everything was in the archive already; nothing was done", err=True)
+
+
+def _as_object(report: Report, seconds: float, *, dry_run: bool) -> dict[str, Any]:
+    from archive.photos.names import printable
+
+    return {
+        "new": report.new,
+        "known": report.known,
+        "unreadable": [{"path": printable(os.fsencode(bad.path)), "reason": bad.reason} for bad in report.unreadable],
+        "dry_run": dry_run,
+        "seconds": round(seconds, 3),
+    }

@@ -1,0 +1,54 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from archive import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def _resolved(_context: click.Context, _option: click.Parameter, value: Path | None) -> settings.Settings:
+    return settings.resolve(value)
+
+
+def common(command: Command) -> Command:
+    """`--home`, which arrives as resolved settings, and `--verbose`, which the one catcher of errors reads."""
+    command = click.option(
+        "--home",
+        "settings",
+        type=click.Path(path_type=Path, file_okay=False),
+        callback=_resolved,
+        help="The archive's folder. [default: $ARCHIVE_HOME, else the system's place for user files]",
+    )(command)
+    return click.option("-v", "--verbose", is_flag=True, expose_value=False, help="Show where an error came from.")(
+        command
+    )
+
+
+def as_json(command: Command) -> Command:
+    """`--json`: the report as one JSON object on stdout."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(command)
+
+
+def pair_parts(command: Command) -> Command:
+    """`--segmenter` and `--embedder`: parts of one's own instead of a pair of the registry."""
+    command = click.option(
+        "--embedder",
+        metavar="FOLDER",
+        envvar="ARCHIVE_EMBEDDER",
+        help="An open_clip folder of your own: open_clip_config.json and its safetensors. [env: ARCHIVE_EMBEDDER]",
+    )(command)
+    return click.option(
+        "--segmenter",
+        metavar="FILE",
+        envvar="ARCHIVE_SEGMENTER",
+        help="Weights of your own (FastSAM, YOLO-seg, SAM), or `grid`, or `whole` for none. [env: ARCHIVE_SEGMENTER]",
+    )(command)

@@ -1,0 +1,95 @@
+"""`archive query`: ask where something was last seen."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import click
+
+from archive.cli.options import as_json, common
+
+if TYPE_CHECKING:
+    from archive.settings import Settings
+
+NOTHING_SEEN = 1
+
+
+@click.command(
+    epilog="""
+\b
+Examples:
+  archive query "my keys"
+  archive query the blue screwdriver --after yesterday
+  archive query "red mug" --all --limit 50 --json
+  archive query glasses --save found/
+
+Times are local: 2026-11-23, 2026-11-23T14:02, 14:02, 2h, 3d, today, yesterday. --after is inclusive, --before is not.
+Exit code: 0 something was seen, 1 nothing was, 2 wrong usage, 3 an error of the archive.
+"""
+)
+@click.argument("text", nargs=-1, required=True)
+@click.option("--limit", type=click.IntRange(1, 100_000), default=10, show_default=True, help="Photos to list.")
+@click.option("--all", "everything", is_flag=True, help="List every photo, ranked, whatever the verdict.")
+@click.option("--after", metavar="TIME", help="Only photos taken at or after this time.")
+@click.option("--before", metavar="TIME", help="Only photos taken before this time.")
+@click.option("--camera", metavar="ID", help="Only photos of this camera.")
+@click.option(
+    "--save",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Save the photos of the answer into this folder, with their boxes drawn.",
+)
+@as_json
+@common
+def command(
+    text: tuple[str, ...],
+    limit: int,
+    after: str | None,
+    before: str | None,
+    camera: str | None,
+    save: Path | None,
+    settings: Settings,
+    *,
+    everything: bool,
+    as_json: bool,
+) -> int:
+    """Ask where something was last seen."""
+    began = perf_counter()
+    from archive import bootstrap, moments
+    from archive.cli import answers
+    from archive.types import Query, Verdict
+
+    now = datetime.now(UTC)
+    query = Query(
+        text=" ".join(text),
+        limit=limit,
+        after=moments.parse(after, now) if after else None,
+        before=moments.parse(before, now) if before else None,
+        camera=camera,
+        everything=everything,
+    )
+    answer = bootstrap.ask(query, settings)
+    total = round((perf_counter() - began) * 1000, 1)
+    spent = answer.took_ms.get("embed", 0.0) + answer.took_ms.get("search", 0.0)
+    answer = replace(
+        answer, took_ms={"load": round(total - spent, 1), "embed": 0.0, "search": 0.0, **answer.took_ms, "total": total}
+    )
+    locate = bootstrap.locate(settings)
+    if as_json:
+        click.echo(json.dumps(answers.as_object(answer, locate)))
+    else:
+        for line in answers.as_words(answer, locate, now):
+            click.echo(line)
+        for note in answers.footnotes(answer):
+            click.echo(note, err=True)
+    if save is not None:
+        from archive import gallery
+
+        saved = gallery.save(answer, save, bootstrap.originals(settings))
+        click.echo(f"saved {len(saved)} pictures to {save}", err=True)
+    return 0 if answer.verdict in {Verdict.SEEN, Verdict.MAYBE} else NOTHING_SEEN

@@ -1,0 +1,119 @@
+"""`archive status`: what is in the archive, how big it is, and what is pending."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from archive.cli.options import as_json, common
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from archive.catalog.summary import Progress, Summary
+    from archive.settings import Settings
+
+
+@click.command(
+    epilog="""
+\b
+Examples:
+  archive status
+  archive status --json
+"""
+)
+@as_json
+@common
+def command(settings: Settings, *, as_json: bool) -> None:
+    """Show what is in the archive, how big it is, and what is pending."""
+    from archive import bootstrap
+
+    with bootstrap.reading(settings) as reader:
+        summary, state = reader.summary(), reader.state
+    if as_json:
+        click.echo(json.dumps(_as_object(summary, str(settings.home), state.uuid, state.generation)))
+        return
+    click.echo(f"Archive in {settings.home}")
+    for line in _as_words(summary, datetime.now(UTC)):
+        click.echo(line)
+
+
+def _as_words(summary: Summary, now: datetime) -> Iterator[str]:
+    from archive import moments
+
+    if not summary.photos:
+        yield "  photos    none yet; begin with `archive ingest FOLDER`"
+    else:
+        yield f"  photos    {summary.photos:,}, {_bytes(summary.original_bytes)}, found in {summary.sources:,} places"
+    if summary.first is not None and summary.last is not None:
+        yield f"  taken     {moments.calendar(summary.first, now)} to {moments.calendar(summary.last, now)}"
+    if summary.captured_by:
+        by_source = sorted(summary.captured_by.items(), key=lambda item: -item[1])
+        yield f"  times by  {', '.join(f'{source.value} {count:,}' for source, count in by_source)}"
+    yield f"  catalog   {_bytes(summary.database_bytes)}"
+    if summary.answering:
+        yield from _pair_words("pair", summary.answering)
+    if summary.wanted:
+        yield from _pair_words("wanted", summary.wanted)
+        yield f"  pending   {summary.wanted.pending:,} photos to embed with {summary.wanted.pair.name}: archive reindex"
+    elif summary.answering and summary.answering.pending:
+        yield f"  pending   {summary.answering.pending:,} photos to embed: archive reindex"
+    else:
+        yield "  pending   nothing"
+
+
+def _pair_words(label: str, progress: Progress) -> Iterator[str]:
+    pair = progress.pair
+    yield f"  {label:<8}  {pair.name}: {pair.segmenter}"
+    yield f"            {pair.space}"
+    yield f"            {progress.photos:,} photos, {progress.segments:,} segments"
+    yield (
+        f"  index     {progress.shards} shards, {_bytes(progress.shard_bytes)}; "
+        f"{progress.unsealed:,} segments outside are searched one by one"
+    )
+
+
+def _bytes(number: int) -> str:
+    size = float(number)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def _as_object(summary: Summary, home: str, uuid: str, generation: int) -> dict[str, Any]:
+    from archive.cli.answers import instant
+
+    return {
+        "home": home,
+        "uuid": uuid,
+        "generation": generation,
+        "photos": summary.photos,
+        "sources": summary.sources,
+        "captured_by": {source.value: count for source, count in summary.captured_by.items()},
+        "first": instant(summary.first),
+        "last": instant(summary.last),
+        "bytes": {"originals": summary.original_bytes, "catalog": summary.database_bytes},
+        "answering": _pair_object(summary.answering),
+        "wanted": _pair_object(summary.wanted),
+    }
+
+
+def _pair_object(progress: Progress | None) -> dict[str, Any] | None:
+    if progress is None:
+        return None
+    return {
+        "name": progress.pair.name,
+        "segmenter": progress.pair.segmenter,
+        "space": progress.pair.space,
+        "photos": progress.photos,
+        "pending": progress.pending,
+        "segments": progress.segments,
+        "segments_outside_shards": progress.unsealed,
+        "shards": progress.shards,
+        "shard_bytes": progress.shard_bytes,
+    }
