@@ -1,0 +1,29 @@
+"""The real command line over the world of coloured squares: `python -m tests.coloured_archive ingest ...`.
+
+Only the two parts that would need weights are fakes; catalog, originals, shards and commands are the product's.
+"""
+
+from __future__ import annotations
+
+import os
+
+from archive import bootstrap, settings
+from archive.cli import main
+from tests.fakes import ColourEmbedder, ColourSegmenter
+
+SEAL_AT_VARIABLE = "COLOURED_SEAL_AT"
+
+
+def install() -> None:
+    """Make `--segmenter colours --embedder colours` the parts of a first ingest."""
+    bootstrap.SEGMENTERS["colours"] = ColourSegmenter
+    bootstrap.EMBEDDERS["colours"] = ColourEmbedder
+    os.environ.setdefault("ARCHIVE_SEGMENTER", "colours")
+    os.environ.setdefault("ARCHIVE_EMBEDDER", "colours")
+    if seal_at := os.environ.get(SEAL_AT_VARIABLE):
+        settings.SEAL_AT = int(seal_at)
+
+
+if __name__ == "__main__":
+    install()
+    main()
