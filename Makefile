@@ -1,0 +1,37 @@
+# The entry points of a checkout: make demo, make test.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint types layers pytest slow environment clean
+
+demo: environment ## Set up, ingest photographs that come inside installed packages, ask three questions.
+	$(BIN)/python -m tests.demo .demo
+
+test: environment lint types layers pytest ## Set up and run every check.
+
+environment: $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo,dev]'
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "archive needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+
+lint:
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types:
+	$(BIN)/mypy
+
+layers:
+	PYTHONPATH=. $(BIN)/lint-imports
+
+pytest:
+	$(BIN)/pytest
+
+slow: environment ## The tests that take minutes or hours.
+	$(BIN)/pytest -m slow
+
+clean:
+	rm -rf .venv .demo build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
