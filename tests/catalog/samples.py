@@ -1,0 +1,79 @@
+"""Small photos, packs and pairs for the catalog's tests, the same in every run."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from archive.catalog.lock import writer_lock
+from archive.catalog.writer import Catalog, NewPhoto
+from archive.types import CaptureSource, CaptureTime, Pack, Pair
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+DIM = 8
+WIDTH, HEIGHT = 640, 480
+PAIR = Pair("tiny", "grid/v1", "colours/v1", DIM, "grid", "colours")
+OTHER_PAIR = Pair("other", "whole/v1", "colours/v1", DIM, "whole", "colours")
+
+
+def pack(seed: int = 0, segments: int = 3, photo_id: int = 0) -> Pack:
+    """Some segments, the whole frame first."""
+    random = np.random.default_rng(seed)
+    corners = random.integers(0, 200, (segments, 2))
+    boxes = np.hstack([corners, corners + random.integers(1, 200, (segments, 2))]).astype(np.int32)
+    boxes[0] = (0, 0, WIDTH, HEIGHT)
+    vectors = random.normal(size=(segments, DIM)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return Pack(photo_id, boxes, np.linspace(1, 0.5, segments, dtype=np.float32), vectors)
+
+
+def digest(number: int) -> str:
+    """The digest of the photo with that number."""
+    return sha256(f"photo {number}".encode()).hexdigest()
+
+
+def new_photo(number: int = 1, at: datetime | None = None, camera: str | None = None) -> NewPhoto:
+    """A photo as an ingest meets it; without `at` nobody knows when it was taken."""
+    source = CaptureSource.UNKNOWN if at is None else CaptureSource.EXIF
+    return NewPhoto(
+        digest=digest(number),
+        suffix=".jpg",
+        size=1000 + number,
+        capture=CaptureTime(at, source, None if at is None else 60),
+        camera=camera,
+        width=WIDTH,
+        height=HEIGHT,
+        name=f"{number}.jpg".encode(),
+        path=f"card/{number}.jpg".encode(),
+        modified=1_700_000_000.25,
+    )
+
+
+def noon(day: int) -> datetime:
+    """Noon of a day in January 2026."""
+    return datetime(2026, 1, day, 12, tzinfo=UTC)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Catalog]:
+    """The catalog for its one writer."""
+    with writer_lock(path.parent), Catalog.open(path) as catalog:
+        yield catalog
+
+
+def fill(path: Path, photos: int, pair: Pair = PAIR) -> int:
+    """Make a catalog with photos 1 to n, taken at noon of the first days of January; the id of its pair."""
+    with writing(path) as catalog:
+        pair_id = catalog.ensure_pair(pair)
+        catalog.set_wanted(pair_id)
+        catalog.set_answering(pair_id)
+        for number in range(1, photos + 1):
+            catalog.add_photo(new_photo(number, noon(number)), pair_id, pack(number))
+    return pair_id
