@@ -153,11 +153,13 @@ class VectorIndexContract:
         for limit in range(1, 6):
             assert [match.segment for match in index.search(vectors[7:8], limit)] == found[:limit]
 
-    def test_a_hundred_equal_vectors_do_not_crowd_out_the_order(self, new_index: NewIndex) -> None:
+    def test_of_a_hundred_equal_vectors_the_first_ids_are_found(self, new_index: NewIndex) -> None:
         index, ids, vectors = new_index(DIM), segments(120), random_rows(120, DIM, seed=1)
-        vectors[10:110] = vectors[10]
+        vectors[10:110] = unit(vectors[115:116] + 0.3 * vectors[10:11])
         index.add(ids, vectors, (1, 24))
-        assert [match.segment for match in index.search(vectors[10:11], 5)] == ids[10:15].tolist()
+        expected = [ids[115], *ids[10:110]]
+        for limit in (1, 2, 5, 60, 101):
+            assert [match.segment for match in index.search(vectors[115:116], limit)] == expected[:limit]
 
     @pytest.mark.parametrize("wrong", [0.0, 0.5, 1.1, float("nan")])
     def test_only_unit_rows_are_taken(self, new_index: NewIndex, wrong: float) -> None:

@@ -324,7 +324,7 @@ def test_a_file_limit_reached_while_writing_is_an_os_error_and_leaves_no_file(tm
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
-        for limit in range(1, manifest[0].size, max(1, manifest[0].size // 40)):
+        for limit in range(1, manifest[0].size, manifest[0].size // 12):
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
             try:
                 with pytest.raises(OSError) as raised:  # noqa: PT011  (the errno is checked below)
