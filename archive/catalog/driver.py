@@ -65,25 +65,19 @@ def is_safe(version: Sequence[int]) -> bool:
 
 def connect_to_write(path: Path, *, foreign_keys: bool = True) -> sqlite3.Connection:
     """A connection for the one writer; the file must exist, an empty one will do. Transactions are begun by hand."""
-    connection = _connect(path, "mode=rw")
-    for pragma in (*EVERY_CONNECTION, *WRITING_CONNECTION):
-        connection.execute(pragma)
-    connection.execute("PRAGMA foreign_keys = ON" if foreign_keys else "PRAGMA foreign_keys = OFF")
-    return connection
+    keys = "PRAGMA foreign_keys = ON" if foreign_keys else "PRAGMA foreign_keys = OFF"
+    return _connect(path, "mode=rw", (*EVERY_CONNECTION, *WRITING_CONNECTION, keys))
 
 
 def connect_to_read(path: Path) -> sqlite3.Connection:
     """A connection that cannot write. It works on a read-only disk too."""
-    connection = _connect(path, "mode=ro")
-    for pragma in EVERY_CONNECTION:
-        connection.execute(pragma)
-    if _needs_wal_files(connection) and _is_at_rest(path):
-        connection.close()
-        # SQLite cannot make its -wal and -shm files here, and neither can a writer: the file cannot change.
-        connection = _connect(path, "mode=ro&immutable=1")
-        for pragma in EVERY_CONNECTION:
-            connection.execute(pragma)
-    return connection
+    try:
+        return _connect(path, "mode=ro", (*EVERY_CONNECTION, "SELECT count(*) FROM sqlite_master"))
+    except sqlite_module().OperationalError as error:
+        if not _is_at_rest(path, error):
+            raise
+    # SQLite cannot make its -wal and -shm files here, and neither can a writer: the file cannot change.
+    return _connect(path, "mode=ro&immutable=1", EVERY_CONNECTION)
 
 
 @contextmanager
@@ -109,25 +103,21 @@ def archive_error(error: BaseException, path: Path) -> ArchiveError:
     return ArchiveError(f"{path}: {error}; run: archive check")
 
 
-def _connect(path: Path, options: str) -> sqlite3.Connection:
+def _connect(path: Path, options: str, statements: Sequence[str]) -> sqlite3.Connection:
     # as_uri escapes the characters that mean something in a URI: % ? #
-    connection: sqlite3.Connection = sqlite_module().connect(
-        f"{path.absolute().as_uri()}?{options}", uri=True, isolation_level=None
-    )
+    uri = f"{path.absolute().as_uri()}?{options}"
+    connection: sqlite3.Connection = sqlite_module().connect(uri, uri=True, isolation_level=None)
+    try:
+        for statement in statements:
+            connection.execute(statement).fetchall()
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
-def _needs_wal_files(connection: sqlite3.Connection) -> bool:
-    try:
-        connection.execute("SELECT 1 FROM sqlite_master").fetchone()
-    except sqlite_module().OperationalError as error:
-        if error.sqlite_errorname == "SQLITE_CANTOPEN":
-            return True
-        connection.close()
-        raise
-    return False
-
-
-def _is_at_rest(path: Path) -> bool:
+def _is_at_rest(path: Path, error: sqlite3.OperationalError) -> bool:
+    if not error.sqlite_errorname.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")):
+        return False
     log = path.with_name(f"{path.name}-wal")
     return not os.access(path.parent, os.W_OK) and not (log.exists() and log.stat().st_size)

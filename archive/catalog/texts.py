@@ -25,30 +25,28 @@ def remember_text(path: Path, home: Path, space: str, text: str, vector: Vectors
 
     A query neither waits for an ingest nor fails on a disk that is full or read-only: then nothing is kept.
     """
-    try:
-        with writer_lock(home), archive_errors(path), closing(connect_to_write(path)) as connection:
-            return _remember(connection, path, space, text, vector)
-    except (ArchiveBusy, OSError):
-        return False
+    with archive_errors(path):
+        try:
+            with writer_lock(home), closing(connect_to_write(path)) as connection:
+                return _remember(connection, path, space, text, vector)
+        except (ArchiveBusy, OSError, sqlite_module().OperationalError):
+            return False  # busy, read-only or full; closing the connection undid what was begun
 
 
 def _remember(connection: sqlite3.Connection, path: Path, space: str, text: str, vector: Vectors) -> bool:
     if stored_revision(connection, path) != HEAD:
         return False
-    try:
-        connection.execute("BEGIN IMMEDIATE")
-        (generation,) = connection.execute(
-            "UPDATE state SET generation = generation + 1, nonce = ? RETURNING generation", (os.urandom(16),)
-        ).fetchone()
-        connection.execute(
-            "INSERT OR REPLACE INTO texts (space, text, vector, generation) VALUES (?, ?, ?, ?)",
-            (space, text, vector.astype("<f4").tobytes(), generation),
-        )
-        connection.execute(
-            "DELETE FROM texts WHERE rowid NOT IN (SELECT rowid FROM texts ORDER BY generation DESC LIMIT ?)",
-            (TEXTS_KEPT,),
-        )
-        connection.execute("COMMIT")
-    except sqlite_module().OperationalError:  # read-only, full or busy: closing the connection undoes what was begun
-        return False
+    connection.execute("BEGIN IMMEDIATE")
+    (generation,) = connection.execute(
+        "UPDATE state SET generation = generation + 1, nonce = ? RETURNING generation", (os.urandom(16),)
+    ).fetchone()
+    connection.execute(
+        "INSERT OR REPLACE INTO texts (space, text, vector, generation) VALUES (?, ?, ?, ?)",
+        (space, text, vector.astype("<f4").tobytes(), generation),
+    )
+    connection.execute(
+        "DELETE FROM texts WHERE rowid NOT IN (SELECT rowid FROM texts ORDER BY generation DESC LIMIT ?)",
+        (TEXTS_KEPT,),
+    )
+    connection.execute("COMMIT")
     return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -57,8 +57,8 @@ def new_photo(number: int = 1, at: datetime | None = None, camera: str | None = 
 
 
 def noon(day: int) -> datetime:
-    """Noon of a day in January 2026."""
-    return datetime(2026, 1, day, 12, tzinfo=UTC)
+    """Noon of a day, counted from the first of January 2026."""
+    return datetime(2026, 1, 1, 12, tzinfo=UTC) + timedelta(days=day - 1)
 
 
 @contextmanager

@@ -1,0 +1,286 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from archive.catalog.driver import sqlite_module
+from archive.catalog.reader import CatalogReader, Counts
+from archive.catalog.texts import remember_text
+from archive.errors import ArchiveError, CatalogDamaged
+from archive.types import CaptureSource, Shard
+from tests.catalog.freeze import DATABASES
+from tests.catalog.samples import DIM, OTHER_PAIR, PAIR, digest, fill, new_photo, noon, pack, writing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NOBODY = 65_534
+
+
+def ids(*numbers: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    return np.array(numbers, dtype=np.int64)
+
+
+def test_without_an_archive_the_message_says_how_to_begin_one(path: Path) -> None:
+    with pytest.raises(ArchiveError, match=r"there is no archive at .*; run: archive ingest"):
+        CatalogReader.open(path)
+    assert not path.parent.exists()
+
+
+def test_a_creation_that_never_finished_is_no_archive(path: Path) -> None:
+    path.parent.mkdir()
+    path.touch()
+    with pytest.raises(ArchiveError, match="there is no archive at"):
+        CatalogReader.open(path)
+
+
+def test_an_older_catalog_is_not_read_and_the_message_says_what_upgrades_it(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes((DATABASES / "0001.sqlite").read_bytes())
+    with pytest.raises(ArchiveError, match=r"older version \(schema 0001.*run: archive ingest"):
+        CatalogReader.open(path)
+
+
+def test_a_reader_sees_what_the_writer_wrote(path: Path) -> None:
+    pair_id = fill(path, photos=3)
+    with CatalogReader.open(path) as reader:
+        assert reader.answering() == reader.wanted() == (pair_id, PAIR)
+        assert reader.photo_count() == 3
+        assert reader.photo_id(digest(2)) == 2
+        assert reader.photo_id(digest(99)) is None
+        assert [(photo.id, size) for photo, size in reader.every_photo()] == [(1, 1001), (2, 1002), (3, 1003)]
+        assert reader.photos([3, 1, 99])[3].captured_at == noon(3)
+        assert sorted(reader.photos([3, 1, 99])) == [1, 3]
+
+
+def test_a_reader_sees_nothing_of_a_transaction_that_is_not_committed(path: Path) -> None:
+    pair_id = fill(path, photos=1)
+    with writing(path) as catalog:
+        with catalog._write() as generation:
+            catalog._insert_photo(new_photo(2), generation)
+            with CatalogReader.open(path) as reader:
+                assert reader.photo_count() == 1
+                assert reader.state.generation == generation - 1
+        with CatalogReader.open(path) as reader:
+            assert reader.photo_count() == 2
+            catalog.add_photo(new_photo(3), pair_id, pack(3))
+            assert reader.photo_count() == 2
+
+
+def test_counts_are_those_of_the_pair_and_of_the_photos_asked_for(path: Path) -> None:
+    pair_id = fill(path, photos=4)
+    with CatalogReader.open(path) as reader:
+        assert reader.counts(pair_id) == Counts(4, 12)
+        assert reader.counts(pair_id, ids(2, 3, 99)) == Counts(2, 6)
+        assert reader.counts(pair_id, ids()) == Counts(0, 0)
+        assert reader.counts(pair_id + 1) == Counts(0, 0)
+
+
+@pytest.fixture
+def album(path: Path) -> Path:
+    """Photos 1 to 4 taken on January 1 to 4, the even ones by `left`; 5 and 6 (by `left`) at an unknown time."""
+    with writing(path) as catalog:
+        pair_id = catalog.ensure_pair(PAIR)
+        for number in range(1, 7):
+            camera = "left" if number % 2 == 0 else "right"
+            taken = noon(number) if number < 5 else None
+            catalog.add_photo(new_photo(number, taken, camera), pair_id, pack(number))
+    return path
+
+
+def test_without_a_filter_every_photo_is_allowed(album: Path) -> None:
+    with CatalogReader.open(album) as reader:
+        allowed = reader.photos_between(None, None)
+        assert allowed.ids is None
+        assert allowed.untimed == 0
+
+
+@pytest.mark.parametrize(
+    ("after", "before", "camera", "photos", "untimed"),
+    [
+        (2, None, None, [2, 3, 4], 2),
+        (None, 2, None, [1], 2),
+        (2, 4, None, [2, 3], 2),
+        (4, 2, None, [], 2),
+        (None, None, "left", [2, 4, 6], 0),
+        (2, None, "left", [2, 4], 1),
+        (None, 3, "left", [2], 1),
+        (None, None, "nobody's", [], 0),
+    ],
+)
+def test_a_filter_takes_its_start_and_not_its_end(
+    album: Path, after: int | None, before: int | None, camera: str | None, photos: list[int], untimed: int
+) -> None:
+    with CatalogReader.open(album) as reader:
+        allowed = reader.photos_between(noon(after) if after else None, noon(before) if before else None, camera)
+    assert allowed.ids is not None
+    assert allowed.ids.dtype == np.int64
+    assert allowed.ids.tolist() == photos
+    assert allowed.untimed == untimed
+
+
+def test_packs_are_those_after_one_up_to_another_and_of_the_photos_asked_for(path: Path) -> None:
+    pair_id = fill(path, photos=150)  # more than one page
+    with CatalogReader.open(path) as reader:
+        assert [pack_id for pack_id, _ in reader.packs(pair_id)] == list(range(1, 151))
+        assert [pack_id for pack_id, _ in reader.packs(pair_id, 140, last_pack=143)] == [141, 142, 143]
+        asked = ids(*range(1, 150, 2))
+        assert [stored.photo_id for _, stored in reader.packs(pair_id, 10, asked)] == list(range(11, 150, 2))
+        assert list(reader.packs(pair_id, photos=ids())) == []
+
+
+def test_packs_of_photos_are_keyed_by_photo(path: Path) -> None:
+    pair_id = fill(path, photos=3)
+    with CatalogReader.open(path) as reader:
+        found = reader.packs_of(pair_id, ids(3, 1, 99))
+    assert sorted(found) == [1, 3]
+    assert np.allclose(found[3].vectors, pack(3).vectors, atol=1e-3)
+
+
+def test_unsealed_packs_are_those_that_no_shard_covers(path: Path) -> None:
+    pair_id = fill(path, photos=6)
+    with writing(path) as catalog:
+        catalog.replace_shards(pair_id, [Shard("s", "00" * 32, 1, 9, 2, 4)], [])
+    with CatalogReader.open(path) as reader:
+        assert [pack_id for pack_id, _ in reader.unsealed_packs(pair_id)] == [1, 5, 6]
+        assert [pack_id for pack_id, _ in reader.unsealed_packs(pair_id, ids(2, 5))] == [5]
+
+
+def test_a_hundred_thousand_ids_are_one_question(path: Path) -> None:
+    pair_id = fill(path, photos=3)
+    many = np.arange(1, 100_001)
+    with CatalogReader.open(path) as reader:
+        assert reader.counts(pair_id, many) == Counts(3, 9)
+        assert sorted(reader.photos(many)) == [1, 2, 3]
+        assert sorted(reader.packs_of(pair_id, many)) == [1, 2, 3]
+        assert len(list(reader.packs(pair_id, photos=many))) == 3
+
+
+def test_the_summary_adds_up(album: Path) -> None:
+    with writing(album) as catalog:
+        catalog.set_answering(1)
+        other = catalog.ensure_pair(OTHER_PAIR)
+        catalog.add_pack(pack(1, photo_id=1), other)
+        catalog.set_wanted(other)
+        catalog.replace_shards(1, [Shard("s", "00" * 32, 4096, 6, 1, 2)], [])
+        catalog.add_source(1, b"again.jpg", b"again.jpg", None)
+    with CatalogReader.open(album) as reader:
+        summary = reader.summary()
+    assert summary.photos == 6
+    assert summary.captured_by == {CaptureSource.EXIF: 4, CaptureSource.UNKNOWN: 2}
+    assert (summary.first, summary.last) == (noon(1), noon(4))
+    assert (summary.sources, summary.original_bytes) == (7, 6021)
+    assert summary.database_bytes >= album.stat().st_size
+    assert summary.answering is not None
+    assert (summary.answering.photos, summary.answering.pending, summary.answering.segments) == (6, 0, 18)
+    assert (summary.answering.unsealed, summary.answering.shards, summary.answering.shard_bytes) == (12, 1, 4096)
+    assert summary.wanted is not None
+    assert (summary.wanted.pair, summary.wanted.photos, summary.wanted.pending) == (OTHER_PAIR, 1, 5)
+
+
+def test_an_empty_archive_has_a_summary(path: Path) -> None:
+    with writing(path):
+        pass
+    with CatalogReader.open(path) as reader:
+        summary = reader.summary()
+    assert (summary.photos, summary.first, summary.answering, summary.wanted) == (0, None, None, None)
+
+
+def test_a_lost_page_is_damage_and_not_a_traceback(path: Path) -> None:
+    fill(path, photos=40)
+    with path.open("r+b") as file:
+        file.seek(16_384)
+        file.write(bytes(path.stat().st_size - 16_384))
+    with pytest.raises(CatalogDamaged, match="run: archive check"), CatalogReader.open(path) as reader:
+        list(reader.every_photo())
+
+
+def test_an_error_of_ours_passes_a_reader_unchanged(path: Path) -> None:
+    fill(path, photos=1)
+    with pytest.raises(KeyError, match="mine"), CatalogReader.open(path):
+        raise KeyError("mine")
+
+
+@pytest.fixture
+def somebody() -> int:
+    """The id of a user whom folders can be closed to, which they cannot to root."""
+    return NOBODY if os.geteuid() == 0 else os.geteuid()
+
+
+@contextmanager
+def acting_as(user: int) -> Iterator[None]:
+    before = os.getresuid()
+    if user == before[1]:
+        yield
+        return
+    os.setresuid(user, user, before[2])
+    try:
+        yield
+    finally:
+        os.setresuid(*before)
+
+
+@contextmanager
+def read_only_home(user: int) -> Iterator[Path]:
+    """An archive in a folder where that user may read and not write."""
+    with tempfile.TemporaryDirectory() as parent:
+        Path(parent).chmod(0o755)
+        home = Path(parent) / "home"
+        fill(home / "catalog.sqlite", photos=2)
+        for file in (home, *home.iterdir()):
+            os.chown(file, user, -1)
+        home.chmod(0o500)
+        try:
+            yield home
+        finally:
+            home.chmod(0o700)
+
+
+def test_an_archive_on_a_read_only_disk_answers(somebody: int) -> None:
+    with read_only_home(somebody) as home, acting_as(somebody):
+        assert [file.name for file in sorted(home.iterdir())] == ["catalog.sqlite", "writer.lock"]
+        with pytest.raises(PermissionError):
+            (home / "new").touch()
+        with CatalogReader.open(home / "catalog.sqlite") as reader:
+            assert reader.photo_count() == 2
+
+
+def test_a_query_on_a_read_only_disk_remembers_nothing_and_does_not_fail(somebody: int) -> None:
+    with read_only_home(somebody) as home, acting_as(somebody):
+        (home / "catalog.sqlite").chmod(0o400)
+        assert not remember_text(home / "catalog.sqlite", home, "space", "keys", np.ones((1, DIM), np.float32))
+
+
+ANSWERS_AND_LISTS_IMPORTS = """
+import sys
+from pathlib import Path
+from archive.catalog.reader import CatalogReader
+from archive.catalog.texts import remember_text
+with CatalogReader.open(Path(sys.argv[1])) as reader:
+    list(reader.packs(1)); reader.photos([1]); reader.text_vector("s", "t"); reader.summary()
+print(sorted({"sqlalchemy", "alembic"} & set(sys.modules)))
+"""
+
+
+def test_answering_loads_neither_sqlalchemy_nor_alembic(path: Path) -> None:
+    fill(path, photos=1)
+    done = subprocess.run(
+        [sys.executable, "-c", ANSWERS_AND_LISTS_IMPORTS, str(path)], check=True, capture_output=True, text=True
+    )
+    assert done.stdout == "[]\n"
+
+
+def test_a_reader_lets_go_of_its_file(path: Path) -> None:
+    fill(path, photos=1)
+    with CatalogReader.open(path) as reader:
+        pass
+    with pytest.raises(sqlite_module().ProgrammingError):
+        reader.photo_count()

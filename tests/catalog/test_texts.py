@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from archive.catalog.driver import connect_to_read
+from archive.catalog.lock import writer_lock
+from archive.catalog.reader import CatalogReader
+from archive.catalog.texts import TEXTS_KEPT, remember_text
+from tests.catalog.freeze import DATABASES
+from tests.catalog.samples import fill, pack
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+    from archive.types import Vectors
+
+SPACE = "colours/v1"
+
+
+def vector(seed: int = 0) -> Vectors:
+    return pack(seed, segments=1).vectors
+
+
+def recall(path: Path, text: str, space: str = SPACE) -> Vectors | None:
+    with CatalogReader.open(path) as reader:
+        return reader.text_vector(space, text)
+
+
+def test_a_text_is_remembered_to_the_last_bit(path: Path) -> None:
+    fill(path, photos=1)
+    assert recall(path, "my keys") is None
+    assert remember_text(path, path.parent, SPACE, "my keys", vector())
+    remembered = recall(path, "my keys")
+    assert remembered is not None
+    assert remembered.dtype == np.float32
+    assert np.array_equal(remembered, vector())
+
+
+def test_a_text_is_remembered_for_its_own_space_only(path: Path) -> None:
+    fill(path, photos=1)
+    remember_text(path, path.parent, SPACE, "my keys", vector())
+    assert recall(path, "my keys", space="another") is None
+
+
+def test_remembering_again_replaces(path: Path) -> None:
+    fill(path, photos=1)
+    remember_text(path, path.parent, SPACE, "my keys", vector(1))
+    remember_text(path, path.parent, SPACE, "my keys", vector(2))
+    assert np.array_equal(recall(path, "my keys"), vector(2))  # type: ignore[arg-type]
+
+
+def test_remembering_is_a_commit_like_any_other(path: Path) -> None:
+    fill(path, photos=1)
+    with CatalogReader.open(path) as reader:
+        before = reader.state
+    remember_text(path, path.parent, SPACE, "my keys", vector())
+    with CatalogReader.open(path) as reader:
+        assert reader.state.generation == before.generation + 1
+        assert reader.state.nonce != before.nonce
+
+
+def test_a_query_does_not_wait_for_an_ingest(path: Path) -> None:
+    fill(path, photos=1)
+    with writer_lock(path.parent):
+        assert not remember_text(path, path.parent, SPACE, "my keys", vector())
+    assert recall(path, "my keys") is None
+
+
+def test_a_query_remembers_while_it_reads(path: Path) -> None:
+    fill(path, photos=1)
+    with CatalogReader.open(path) as reader:
+        assert remember_text(path, path.parent, SPACE, "my keys", vector())
+        assert reader.text_vector(SPACE, "my keys") is None
+    assert recall(path, "my keys") is not None
+
+
+def test_the_texts_that_are_kept_are_the_newest(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert TEXTS_KEPT == 1_000
+    monkeypatch.setattr("archive.catalog.texts.TEXTS_KEPT", 3)
+    fill(path, photos=1)
+    for number in range(5):
+        remember_text(path, path.parent, SPACE, f"text {number}", vector(number))
+    assert [recall(path, f"text {number}") is None for number in range(5)] == [True, True, False, False, False]
+
+
+def test_an_older_catalog_is_left_alone(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes((DATABASES / "0001.sqlite").read_bytes())
+    assert not remember_text(path, path.parent, SPACE, "my keys", vector())
+    connection = connect_to_read(path)
+    assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == ("0001",)
+    connection.close()
