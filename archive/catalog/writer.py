@@ -10,15 +10,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
-from sqlalchemy import delete, insert, update
+from sqlalchemy import bindparam, delete, update
 from sqlalchemy.exc import DBAPIError
 
-from archive.catalog import queries, values
+from archive.catalog import queries
 from archive.catalog.driver import BUSY_TIMEOUT_MS, archive_error, archive_errors, sqlite_module
 from archive.catalog.engine import writing_engine
-from archive.catalog.packing import MAX_SIDE, encode
+from archive.catalog.inserts import insert_pack, insert_pair, insert_photo, insert_shard, insert_source
+from archive.catalog.packing import MAX_SIDE
 from archive.catalog.queries import LAST_ID
-from archive.catalog.rows import PackRow, PairRow, PhotoRow, ShardRow, SourceRow, StateRow
+from archive.catalog.rows import PairRow, ShardRow, StateRow
 from archive.catalog.upgrade import bring_to_head
 from archive.errors import PhotoError, SpaceMismatch
 
@@ -35,6 +36,12 @@ if TYPE_CHECKING:
     from archive.types import CaptureTime, Pack, Pair, Photo, Shard
 
 CHECKPOINT_PATIENCE_MS = 2_000
+
+_COUNT_COMMIT = (
+    update(StateRow)
+    .values(generation=StateRow.generation + 1, nonce=bindparam("new_nonce"))
+    .returning(StateRow.generation)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +126,9 @@ class Catalog:
             raise PhotoError(f"it is longer than {MAX_SIDE:,} pixels")
         self._refuse_other_space(pair_id, pack)
         with self._write() as generation:
-            photo_id = self._insert_photo(new, generation)
-            self._insert_source(photo_id, new.name, new.path, new.modified)
-            self._insert_pack(replace(pack, photo_id=photo_id), pair_id)
+            photo_id = insert_photo(self._connection, new, generation)
+            insert_source(self._connection, photo_id, new.name, new.path, new.modified)
+            insert_pack(self._connection, replace(pack, photo_id=photo_id), pair_id)
         return photo_id
 
     def add_source(self, photo_id: int, name: bytes, path: bytes, modified: float | None) -> bool:
@@ -130,14 +137,14 @@ class Catalog:
         if self._driver.execute(query, (photo_id, path)).fetchone():
             return False
         with self._write():
-            self._insert_source(photo_id, name, path, modified)
+            insert_source(self._connection, photo_id, name, path, modified)
         return True
 
     def add_pack(self, pack: Pack, pair_id: int) -> None:
         """Add what another pair saw in a stored photo."""
         self._refuse_other_space(pair_id, pack)
         with self._write():
-            self._insert_pack(pack, pair_id)
+            insert_pack(self._connection, pack, pair_id)
 
     def ensure_pair(self, pair: Pair) -> int:
         """The id of a pair, which is added if it is new; its name and where it is loaded from may change.
@@ -153,7 +160,7 @@ class Catalog:
                     self._rename_pair(pair_id, pair)
                 return pair_id
         with self._write():
-            return self._insert_pair(pair)
+            return insert_pair(self._connection, pair)
 
     def answering(self) -> tuple[int, Pair] | None:
         """The pair that answers queries, with its id."""
@@ -197,13 +204,17 @@ class Catalog:
         """The runs of packs that no shard covers, in order."""
         return queries.unsealed(self._driver, pair_id)
 
+    def vectors_between(self, pair_id: int, first: int, last: int) -> int:
+        """How many vectors the packs from first to last, both included, hold."""
+        return queries.vectors_between(self._driver, pair_id, first, last)
+
     def replace_shards(self, pair_id: int, added: Sequence[Shard], removed: Sequence[Shard]) -> None:
         """Name new shards and forget old ones in one transaction. Files: the new before this, the old after it."""
         with self._write() as generation:
             names = [shard.name for shard in removed]
             self._connection.execute(delete(ShardRow).where(ShardRow.pair_id == pair_id, ShardRow.name.in_(names)))
             for shard in added:
-                self._insert_shard(pair_id, shard, generation)
+                insert_shard(self._connection, pair_id, shard, generation)
 
     def checkpoint(self) -> bool:
         """Move SQLite's log into the main file and empty it; False if a reader kept it from finishing."""
@@ -219,78 +230,18 @@ class Catalog:
     @contextmanager
     def _write(self) -> Iterator[int]:
         with self._connection.begin():
-            counted = update(StateRow).values(generation=StateRow.generation + 1, nonce=os.urandom(16))
-            yield self._connection.execute(counted.returning(StateRow.generation)).scalar_one()
+            yield self._connection.execute(_COUNT_COMMIT, {"new_nonce": os.urandom(16)}).scalar_one()
 
     def _refuse_other_space(self, pair_id: int, pack: Pack) -> None:
         pair = queries.pairs(self._driver)[pair_id]
         if pack.vectors.shape[1:] != (pair.dim,):
             raise SpaceMismatch(f"vectors of shape {pack.vectors.shape} do not belong to the space {pair.space}")
 
-    def _insert_photo(self, new: NewPhoto, generation: int) -> int:
-        row = insert(PhotoRow).values(
-            digest=bytes.fromhex(new.digest),
-            suffix=new.suffix,
-            size=new.size,
-            captured_at_us=None if new.capture.at is None else values.microseconds(new.capture.at),
-            captured_offset_minutes=new.capture.offset_minutes,
-            captured_at_source=new.capture.source.value,
-            camera=new.camera,
-            width=new.width,
-            height=new.height,
-            added_generation=generation,
-        )
-        return self._connection.execute(row.returning(PhotoRow.id)).scalar_one()
-
-    def _insert_source(self, photo_id: int, name: bytes, path: bytes, modified: float | None) -> None:
-        modified_us = None if modified is None else round(modified * 1_000_000)
-        row = insert(SourceRow).values(photo_id=photo_id, name=name, path=path, modified_us=modified_us)
-        self._connection.execute(row)
-
-    def _insert_pack(self, pack: Pack, pair_id: int) -> None:
-        packed = encode(pack, pair_id)
-        row = insert(PackRow).values(
-            photo_id=pack.photo_id,
-            pair_id=pair_id,
-            count=packed.count,
-            crc=packed.crc,
-            boxes=packed.boxes,
-            confidences=packed.confidences,
-            vectors=packed.vectors,
-        )
-        self._connection.execute(row)
-
-    def _insert_pair(self, pair: Pair) -> int:
-        row = insert(PairRow).values(
-            name=pair.name,
-            segmenter=pair.segmenter,
-            space=pair.space,
-            dim=pair.dim,
-            segmenter_source=pair.segmenter_source,
-            embedder_source=pair.embedder_source,
-        )
-        return self._connection.execute(row.returning(PairRow.id)).scalar_one()
-
     def _rename_pair(self, pair_id: int, pair: Pair) -> None:
-        row = update(PairRow).where(PairRow.id == pair_id)
+        told = {
+            "name": pair.name,
+            "segmenter_source": pair.segmenter_source,
+            "embedder_source": pair.embedder_source,
+        }
         with self._write():
-            self._connection.execute(
-                row.values(
-                    name=pair.name,
-                    segmenter_source=pair.segmenter_source,
-                    embedder_source=pair.embedder_source,
-                )
-            )
-
-    def _insert_shard(self, pair_id: int, shard: Shard, generation: int) -> None:
-        row = insert(ShardRow).values(
-            pair_id=pair_id,
-            name=shard.name,
-            sha256=bytes.fromhex(shard.sha256),
-            size=shard.size,
-            count=shard.count,
-            first_pack=shard.first_pack,
-            last_pack=shard.last_pack,
-            generation=generation,
-        )
-        self._connection.execute(row)
+            self._connection.execute(update(PairRow).where(PairRow.id == pair_id).values(told))

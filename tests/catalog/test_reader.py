@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from archive.catalog.driver import sqlite_module
+from archive.catalog.inserts import insert_photo
 from archive.catalog.reader import CatalogReader, Counts
 from archive.catalog.texts import remember_text
 from archive.errors import ArchiveError, CatalogDamaged
@@ -65,7 +66,7 @@ def test_a_reader_sees_nothing_of_a_transaction_that_is_not_committed(path: Path
     pair_id = fill(path, photos=1)
     with writing(path) as catalog:
         with catalog._write() as generation:
-            catalog._insert_photo(new_photo(2), generation)
+            insert_photo(catalog._connection, new_photo(2), generation)
             with CatalogReader.open(path) as reader:
                 assert reader.photo_count() == 1
                 assert reader.state.generation == generation - 1
