@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from archive import shelving
@@ -21,26 +20,19 @@ from archive.photos.names import printable
 from archive.photos.reading import decode, digest_of, read_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from archive.catalog.writer import Catalog
     from archive.observation import Observer
     from archive.originals import Originals
-    from archive.photos.reading import FileContent
+    from archive.photos.reading import DecodedPhoto, FileContent
     from archive.protocols import VectorIndex
+    from archive.types import Pack, Pixels
 
 
 SHELVE_EVERY = 1000
 """New photos after which the index is brought up to date, so that a query during a long ingest stays fast."""
-
-
-class Outcome(StrEnum):
-    """What became of one file."""
-
-    NEW = "new"
-    KNOWN = "known"
-    UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +59,10 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where photos go: the archive's home, its catalog, originals and index, and the pair that observes them."""
+    """Where photos go: the archive's home, its catalog, originals and index, and the pair that observes them.
+
+    `workers` photos are observed side by side; the index is sealed where `seal_at` vectors lie outside its shards.
+    """
 
     home: Path
     catalog: Catalog
@@ -76,6 +71,7 @@ class Destination:
     pair_id: int
     index: VectorIndex
     seal_at: int
+    workers: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +101,7 @@ class Watcher(Protocol):
         """The run has found so many files."""
         ...
 
-    def step(self, outcome: Outcome) -> None:
+    def step(self) -> None:
         """One more file is done."""
         ...
 
@@ -120,30 +116,9 @@ def ingest(path: Path, destination: Destination, report: Report, watcher: Watche
         UsageError: there is nothing at the path.
         SourceVanished: the card went away; what came before is in.
     """
-
-    def take_in(file: FoundFile, found: FileContent) -> Outcome:
-        outcome = _take_in(file, found, destination)
-        if outcome is Outcome.NEW and report.new % SHELVE_EVERY == SHELVE_EVERY - 1:
-            _shelve(destination)
-        return outcome
-
-    _each_file(path, destination.home, take_in, report, watcher)
-    _shelve(destination)
-
-
-def rehearse(path: Path, home: Path, is_known: Callable[[str], bool], report: Report, watcher: Watcher) -> None:
-    """Find out what `ingest` would do with each file, without writing anything."""
-    met: set[str] = set()
-
-    def judge(_file: FoundFile, found: FileContent) -> Outcome:
-        digest = digest_of(found.content)
-        if digest in met or is_known(digest):
-            return Outcome.KNOWN
-        decode(found.content)
-        met.add(digest)
-        return Outcome.NEW
-
-    _each_file(path, home, judge, report, watcher)
+    source, files = _files(path, destination.home, report)
+    watcher.begin(len(files))
+    _take_in(_candidates(files, source, destination.catalog, report, watcher), destination, report, watcher)
 
 
 def adopt(destination: Destination, report: Report, watcher: Watcher) -> None:
@@ -151,46 +126,73 @@ def adopt(destination: Destination, report: Report, watcher: Watcher) -> None:
 
     Their names on the card are lost; capture time comes from EXIF or the modification time that the copy kept.
     """
-    catalog = destination.catalog
+    catalog, source = destination.catalog, Source.at(destination.home)
     orphans = [path for digest, path in destination.originals.stored() if catalog.photo_id(digest) is None]
     watcher.begin(len(orphans))
-    for path in orphans:
-        file = FoundFile(path, os.fsencode(path.name))
-        source = Source.at(path.parent)
-        watcher.step(_counted(file, source, report, lambda found, content: _take_in(found, content, destination)))
-    _shelve(destination)
+    files = [FoundFile(path, os.fsencode(path.name)) for path in orphans]
+    _take_in(_candidates(files, source, catalog, report, watcher), destination, report, watcher)
 
 
-def _shelve(destination: Destination) -> None:
-    shelving.shelve(destination.catalog, destination.index, destination.pair_id, destination.seal_at)
+def rehearse(path: Path, home: Path, is_known: Callable[[str], bool], report: Report, watcher: Watcher) -> None:
+    """Find out what `ingest` would do with each file, without writing anything."""
+    source, files = _files(path, home, report)
+    watcher.begin(len(files))
+    met: set[str] = set()
+    for file in files:
+        try:
+            found = _read(file, source)
+            digest = digest_of(found.content)
+            known = digest in met or is_known(digest)
+            if not known:
+                decode(found.content)
+        except PhotoError as error:
+            report.unreadable.append(Unreadable(file.path, str(error)))
+        else:
+            met.add(digest)
+            report.known += known
+            report.new += not known
+        watcher.step()
 
 
-def _each_file(
-    path: Path, home: Path, act: Callable[[FoundFile, FileContent], Outcome], report: Report, watcher: Watcher
-) -> None:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Candidate:
+    """A file whose photo is not in the catalog yet, decoded."""
+
+    file: FoundFile
+    found: FileContent
+    digest: str
+    photo: DecodedPhoto
+
+    @property
+    def pixels(self) -> Pixels:
+        return self.photo.pixels
+
+
+def _files(path: Path, home: Path, report: Report) -> tuple[Source, list[FoundFile]]:
     def note(place: Path, reason: str) -> None:
         report.unreadable.append(Unreadable(place, reason))
 
     source = Source.at(path)
-    files = list(find(path, exclude=home, on_error=note))
-    watcher.begin(len(files))
+    return source, list(find(path, exclude=home, on_error=note))
+
+
+def _candidates(
+    files: Iterable[FoundFile], source: Source, catalog: Catalog, report: Report, watcher: Watcher
+) -> Iterator[_Candidate]:
+    """The files that hold a new photo; known and unreadable ones are settled on the way."""
     for file in files:
-        watcher.step(_counted(file, source, report, act))
-
-
-def _counted(
-    file: FoundFile, source: Source, report: Report, act: Callable[[FoundFile, FileContent], Outcome]
-) -> Outcome:
-    try:
-        outcome = act(file, _read(file, source))
-    except PhotoError as error:
-        report.unreadable.append(Unreadable(file.path, str(error)))
-        return Outcome.UNREADABLE
-    if outcome is Outcome.NEW:
-        report.new += 1
-    else:
-        report.known += 1
-    return outcome
+        try:
+            found = _read(file, source)
+            digest = digest_of(found.content)
+            known = catalog.photo_id(digest)
+            if known is None:
+                yield _Candidate(file, found, digest, decode(found.content))
+                continue
+        except PhotoError as error:
+            report.unreadable.append(Unreadable(file.path, str(error)))
+        else:
+            _found_again(known, file, found, catalog, report)
+        watcher.step()
 
 
 def _read(file: FoundFile, source: Source) -> FileContent:
@@ -206,29 +208,47 @@ def _read(file: FoundFile, source: Source) -> FileContent:
         raise PhotoError(error.strerror or type(error).__name__) from error
 
 
-def _take_in(file: FoundFile, found: FileContent, destination: Destination) -> Outcome:
-    catalog = destination.catalog
-    digest = digest_of(found.content)
-    known = catalog.photo_id(digest)
+def _take_in(candidates: Iterable[_Candidate], destination: Destination, report: Report, watcher: Watcher) -> None:
+    for candidate, pack in destination.observer.observe_all(candidates, destination.workers):
+        _keep(candidate, pack, destination, report)
+        watcher.step()
+        if report.new % SHELVE_EVERY == 0:
+            _shelve(destination)
+    _shelve(destination)
+
+
+def _keep(candidate: _Candidate, pack: Pack, destination: Destination, report: Report) -> None:
+    catalog, file, found = destination.catalog, candidate.file, candidate.found
+    known = catalog.photo_id(candidate.digest)
     if known is not None:
-        catalog.add_source(known, os.fsencode(file.path.name), file.relative, found.modified)
-        return Outcome.KNOWN
-    photo = decode(found.content)
+        # A copy of it stood a few files before, and was not in yet when this one was read.
+        _found_again(known, file, found, catalog, report)
+        return
+    photo = candidate.photo
     # The original is durable before any row speaks of it; a crash in between leaves a file that the next run adopts.
-    destination.originals.put(found.content, digest, photo.suffix, found.modified)
-    pack = destination.observer.observe(photo.pixels)
+    destination.originals.put(found.content, candidate.digest, photo.suffix, found.modified)
+    name = file.path.name
     height, width = photo.pixels.shape[:2]
     new = NewPhoto(
-        digest=digest,
+        digest=candidate.digest,
         suffix=photo.suffix,
         size=len(found.content),
-        capture=capture_time(photo.exif, file.path.name, found.modified, datetime.now(UTC)),
+        capture=capture_time(photo.exif, name, found.modified, datetime.now(UTC)),
         camera=photo.camera,
         width=width,
         height=height,
-        name=os.fsencode(file.path.name),
+        name=os.fsencode(name),
         path=file.relative,
         modified=found.modified,
     )
     catalog.add_photo(new, destination.pair_id, pack)
-    return Outcome.NEW
+    report.new += 1
+
+
+def _found_again(photo_id: int, file: FoundFile, found: FileContent, catalog: Catalog, report: Report) -> None:
+    catalog.add_source(photo_id, os.fsencode(file.path.name), file.relative, found.modified)
+    report.known += 1
+
+
+def _shelve(destination: Destination) -> None:
+    shelving.shelve(destination.catalog, destination.index, destination.pair_id, destination.seal_at)

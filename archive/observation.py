@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
 from archive.cleanup import CleanUp, clean
+from archive.errors import ArchiveError
 from archive.photos.crops import square
 from archive.types import Pack, Pair
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from concurrent.futures import Future
+
     from archive.protocols import Embedder, Segmenter
     from archive.types import Pixels
+
+
+class HasPixels(Protocol):
+    """Anything that carries the pixels of one photo."""
+
+    @property
+    def pixels(self) -> Pixels:
+        """The upright photo."""
+
+
+Seen = TypeVar("Seen", bound=HasPixels)
 
 CONTEXT = 0.15
 """How much of a segment's surroundings its crop shows, as a share of the box's width and height on each side."""
@@ -28,19 +45,48 @@ class Observer:
     cleanup: CleanUp = field(default_factory=CleanUp)
     context: float = CONTEXT
 
-    def observe(self, pixels: Pixels, photo_id: int = 0) -> Pack:
-        """All segments of one photo, the whole frame first."""
+    def observe(self, pixels: Pixels) -> Pack:
+        """All segments of one photo, the whole frame first; the pack's photo id is 0 until the photo has one."""
         height, width = pixels.shape[:2]
         regions = clean(self.segmenter.segment(pixels), width, height, self.cleanup)
         crops = [
             square(pixels, region.box, 0.0 if ordinal == 0 else self.context) for ordinal, region in enumerate(regions)
         ]
         return Pack(
-            photo_id=photo_id,
+            photo_id=0,
             boxes=np.array([region.box for region in regions], dtype=np.int32),
             confidences=np.array([region.confidence for region in regions], dtype=np.float32),
             vectors=self.embedder.embed_images(crops),
         )
+
+    def observe_all(self, photos: Iterable[Seen], workers: int) -> Iterator[tuple[Seen, Pack]]:
+        """Observe photos side by side, `workers` at a time; they come back in order, and few are held in memory.
+
+        Where the iterable ends in an error of the archive, as when a card is pulled, what it gave before that is still
+        observed and returned.
+        """
+        failure: ArchiveError | None = None
+        waiting: deque[tuple[Seen, Future[Pack]]] = deque()
+        rest = iter(photos)
+        with ThreadPoolExecutor(workers, thread_name_prefix="observer") as pool:
+            try:
+                while failure is None:
+                    try:
+                        photo = next(rest)
+                    except StopIteration:
+                        break
+                    except ArchiveError as error:
+                        failure = error
+                        break
+                    waiting.append((photo, pool.submit(self.observe, photo.pixels)))
+                    if len(waiting) > workers:
+                        yield _first(waiting)
+                while waiting:
+                    yield _first(waiting)
+            finally:
+                pool.shutdown(cancel_futures=True)
+        if failure is not None:
+            raise failure
 
     def pair(self, name: str, segmenter_source: str, embedder_source: str) -> Pair:
         """The pair that this observer is, identified to the byte: whatever changes a box or a vector is in it."""
@@ -52,3 +98,8 @@ class Observer:
             segmenter_source=segmenter_source,
             embedder_source=embedder_source,
         )
+
+
+def _first(waiting: deque[tuple[Seen, Future[Pack]]]) -> tuple[Seen, Pack]:
+    photo, observed = waiting.popleft()
+    return photo, observed.result()

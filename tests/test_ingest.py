@@ -197,7 +197,8 @@ def test_a_card_that_goes_away_ends_the_run_with_its_own_code(
         pulled.setitem(bootstrap.SEGMENTERS, "colours", PullsTheCard)
         done = archive("ingest", card)
     assert done.code == 4
-    assert done.out.startswith("1 new")
     assert "run the same command again" in done.err
+    kept = int(done.out.split(" new")[0])
+    assert 1 <= kept < 6
     card.with_name("pulled").rename(card)
-    assert archive("ingest", card).out.startswith("5 new, 1 known")
+    assert archive("ingest", card).out.startswith(f"{6 - kept} new, {kept} known")

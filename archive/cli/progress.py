@@ -27,7 +27,7 @@ class Bar:
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, total=total)
 
-    def step(self, _outcome: object = None) -> None:
+    def step(self) -> None:
         """One more is done."""
         if self._progress is not None and self._task is not None:
             self._progress.advance(self._task)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from functools import cached_property
+from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from archive.embedders.folder import OpenClipFolder
-from archive.embedders.processors import processors
 from archive.embedders.quiet import forbid_connections, quiet
 from archive.embedders.rows import unit_rows
 from archive.embedders.text_tower import OnnxTextTower, tower_folder
@@ -48,6 +48,7 @@ class OpenClipEmbedder:
     def __init__(self, folder: Path, towers: Path) -> None:
         self._folder = OpenClipFolder(folder)
         self._towers = towers
+        self._loading = Lock()
         self.dim = self._folder.dim
 
     @property
@@ -86,7 +87,6 @@ class OpenClipEmbedder:
         forbid_connections()
         import torch
 
-        torch.set_num_threads(processors())
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         towers = load_towers(self._folder)
         return ImageTower(towers.visual.to(device), preprocessing(towers), device)
@@ -94,7 +94,8 @@ class OpenClipEmbedder:
     def _embed_batch(self, crops: Sequence[Pixels]) -> Vectors:
         import torch
 
-        network, prepare, device = self._image_tower
+        with self._loading:
+            network, prepare, device = self._image_tower
         with torch.inference_mode():
             inputs = torch.stack([prepare(Image.fromarray(crop)) for crop in crops]).to(device)
             rows: Vectors = network(inputs).float().cpu().numpy()

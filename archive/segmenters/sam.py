@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from archive.errors import WeightsRejected
 from archive.segmenters.regions import blue_first, regions
 from archive.segmenters.taming import sealed, threads_kept, ultralytics
+from archive.segmenters.threads import PerThread
 from archive.segmenters.weights import present, short_digest
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class SamSegmenter:
             )
         return regions(found.boxes.xyxy.cpu().numpy(), found.boxes.conf.cpu().numpy(), pixels)
 
-    @cached_property
+    @PerThread
     def _predictor(self) -> Any:  # noqa: ANN401  (ultralytics has no types worth the name)
         present(self.weights)  # a file that went away since is missing, and nothing to download
         ultralytics()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from archive.errors import WeightsRejected
 from archive.segmenters.regions import blue_first, regions
 from archive.segmenters.taming import sealed, threads_kept, ultralytics
+from archive.segmenters.threads import PerThread
 from archive.segmenters.weights import present, short_digest, under_plain_name
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class UltralyticsSegmenter:
             found = predictor(source=blue_first(pixels))[0].boxes
         return regions(found.xyxy.cpu().numpy(), found.conf.cpu().numpy(), pixels)
 
-    @cached_property
+    @PerThread
     def _predictor(self) -> Any:  # noqa: ANN401  (ultralytics has no types worth the name)
         present(self.weights)  # a file that went away since is missing, and nothing to download
         ultralytics()
