@@ -56,6 +56,11 @@ class Embedder(TextEmbedder, Protocol):
 class VectorIndex(Protocol):
     """Finds the segments nearest to a vector, among those it was given."""
 
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        ...
+
     def __len__(self) -> int:
         """Vectors that it holds."""
         ...

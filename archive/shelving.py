@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from archive.types import Ids, Vectors
 
 
+LARGEST_SHARD = 1 << 20
+"""Vectors of the largest shard: a shard is built in memory, and at 512 dimensions this many take 2 GB."""
+
+
 def shelve(catalog: Catalog, index: VectorIndex, pair_id: int, seal_at: int) -> int:
     """Seal the tail and merge small shards where the policy says so; returns how many shards were written."""
     shards = catalog.shards(pair_id)
@@ -28,7 +32,7 @@ def shelve(catalog: Catalog, index: VectorIndex, pair_id: int, seal_at: int) -> 
     if not tail:
         return 0
     (span,) = tail
-    seals = sealing.plan(shards, span.vectors, span.first_pack, span.last_pack, seal_at)
+    seals = sealing.plan(shards, span.vectors, span.first_pack, span.last_pack, seal_at, largest=LARGEST_SHARD)
     for seal in seals:
         _seal(catalog, index, pair_id, seal)
     return len(seals)
@@ -43,14 +47,21 @@ def mend(catalog: Catalog, index: VectorIndex, pair_id: int) -> int:
 
 
 def _seal(catalog: Catalog, index: VectorIndex, pair_id: int, seal: Seal) -> None:
-    ids, vectors = _contents(catalog, pair_id, seal)
+    ids, vectors = _contents(catalog, pair_id, seal, index.dim)
     added = [index.add(ids, vectors, (seal.first_pack, seal.last_pack))] if len(ids) else []
     catalog.replace_shards(pair_id, added, seal.replaces)
     for shard in seal.replaces:
         index.remove(shard)
 
 
-def _contents(catalog: Catalog, pair_id: int, seal: Seal) -> tuple[Ids, Vectors]:
-    packs = [pack for _, pack in catalog.packs(pair_id, seal.first_pack, seal.last_pack)]
-    ids = [np.arange(len(pack), dtype=np.int64) | (pack.photo_id << ORDINAL_BITS) for pack in packs]
-    return np.concatenate(ids), np.concatenate([pack.vectors for pack in packs])
+def _contents(catalog: Catalog, pair_id: int, seal: Seal, dim: int) -> tuple[Ids, Vectors]:
+    """The segment ids and vectors of the packs of a seal, in order; none where all its photos were erased."""
+    count = catalog.vectors_between(pair_id, seal.first_pack, seal.last_pack)
+    ids, vectors = np.empty(count, np.int64), np.empty((count, dim), np.float32)
+    filled = 0
+    for _, pack in catalog.packs(pair_id, seal.first_pack, seal.last_pack):
+        rows = slice(filled, filled + len(pack))
+        ids[rows] = np.arange(len(pack), dtype=np.int64) | (pack.photo_id << ORDINAL_BITS)
+        vectors[rows] = pack.vectors
+        filled += len(pack)
+    return ids, vectors

@@ -31,6 +31,11 @@ class ExactIndex:
         return sum(len(ids) for ids, _ in self._blocks.values())
 
     @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        return self._dim
+
+    @property
     def broken(self) -> list[Shard]:
         """Always empty: what is in memory can be searched."""
         return []

@@ -50,6 +50,11 @@ class FaissIndex:
         return sum(len(opened.content.ids) for opened in self._healthy())
 
     @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        return self._dim
+
+    @property
     def broken(self) -> list[Shard]:
         """The shards that cannot be searched: file missing, truncated, altered, or of another dimension."""
         self._healthy()
