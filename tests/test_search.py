@@ -1,0 +1,168 @@
+"""Searching through shards gives what searching everything gives."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from archive import bootstrap, search, shelving, verdicts
+from archive.catalog.writer import NewPhoto
+from archive.indexes.faiss_shards import FaissIndex
+from archive.settings import Settings
+from archive.types import CaptureSource, CaptureTime, Pack, Pair, Query
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from archive.types import Answer, Vectors
+
+DIM = 48
+PHOTOS = 400
+MORNING = datetime(2026, 11, 20, 8, tzinfo=UTC)
+PAIR = Pair("test", "none", "random@1", DIM, "none", "none")
+
+
+class Directions:
+    """Words are numbers of a direction."""
+
+    space = PAIR.space
+    dim = DIM
+
+    def embed_text(self, texts: list[str]) -> Vectors:
+        rows = np.stack([np.random.default_rng(int(text)).normal(size=DIM) for text in texts])
+        return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), dtype=np.float32)
+
+
+def pack(number: int) -> Pack:
+    """A photo of ten segments; every 40th shows the thing of query 7."""
+    rng = np.random.default_rng(1000 + number)
+    rows = rng.normal(size=(10, DIM))
+    if number % 40 == 0:
+        rows[3] = Directions().embed_text(["7"])[0] * 8 + rng.normal(size=DIM) * 0.5
+    vectors = np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), dtype=np.float32)
+    boxes = np.tile(np.array([[0, 0, 100, 100]], np.int32), (10, 1))
+    return Pack(0, boxes, np.ones(10, np.float32), vectors)
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home whose catalog holds 400 photos, a minute apart, with nothing sealed yet."""
+    folder = tmp_path_factory.mktemp("template") / "home"
+    with bootstrap.writing(Settings(home=folder, weights=folder)) as catalog:
+        number = catalog.ensure_pair(PAIR)
+        catalog.set_answering(number)
+        for photo in range(PHOTOS):
+            taken = CaptureTime(MORNING + timedelta(minutes=photo), CaptureSource.EXIF)
+            name = b"%d.jpg" % photo
+            new = NewPhoto(f"{photo:064x}", ".jpg", 1, taken, None, 100, 100, name, name, None)
+            catalog.add_photo(new, number, pack(photo))
+    return folder
+
+
+@pytest.fixture
+def pair_id(settings: Settings, template: Path) -> int:
+    """The template as this test's home; the id of its pair."""
+    shutil.copytree(template, settings.home)
+    with bootstrap.reading(settings) as reader:
+        answering = reader.answering()
+    assert answering is not None
+    return answering[0]
+
+
+def seal(settings: Settings, pair_id: int, seal_at: int) -> None:
+    with bootstrap.writing(settings) as catalog:
+        shelving.shelve(catalog, bootstrap.index(settings, catalog, pair_id, PAIR), pair_id, seal_at)
+
+
+def ask(settings: Settings, pair_id: int, query: Query) -> Answer:
+    with bootstrap.reading(settings) as reader:
+        index = FaissIndex(settings.shards / str(pair_id), DIM, reader.shards(pair_id))
+        return search.search(query, reader, Directions(), index, lambda *_: None)
+
+
+def ranking(answer: Answer) -> list[tuple[int, float]]:
+    return [(hit.photo.id, round(hit.score, 4)) for hit in answer.hits]
+
+
+def test_sealing_leaves_nothing_outside_and_keeps_every_vector(settings: Settings, pair_id: int) -> None:
+    seal(settings, pair_id, seal_at=1000)
+    with bootstrap.reading(settings) as reader:
+        assert sum(shard.count for shard in reader.shards(pair_id)) == PHOTOS * 10
+        assert reader.unsealed(pair_id) == []
+
+
+@pytest.mark.parametrize("text", ["7", "8", "9"])
+@pytest.mark.parametrize("limit", [1, 10, 100])
+def test_shards_answer_as_brute_force_does(settings: Settings, pair_id: int, text: str, limit: int) -> None:
+    query = Query(text, limit=limit)
+    plain = ask(settings, pair_id, query)
+    seal(settings, pair_id, seal_at=1000)
+    sealed = ask(settings, pair_id, query)
+    assert ranking(sealed) == ranking(plain)
+    assert sealed.verdict is plain.verdict
+
+
+def test_a_filter_counts_inside_the_search(settings: Settings, pair_id: int) -> None:
+    seal(settings, pair_id, seal_at=1000)
+    after, before = MORNING + timedelta(minutes=41), MORNING + timedelta(minutes=121)
+    answer = ask(settings, pair_id, Query("7", limit=5, after=after, before=before))
+    assert sorted(hit.photo.name for hit in answer.hits if hit.score > 0.3) == ["120.jpg", "80.jpg"]
+    assert answer.searched.photos == 80
+
+
+def test_half_sealed_is_searched_whole(settings: Settings, pair_id: int) -> None:
+    query = Query("7", limit=20)
+    plain = ask(settings, pair_id, query)
+    with bootstrap.writing(settings) as catalog:
+        index = bootstrap.index(settings, catalog, pair_id, PAIR)
+        packs = list(catalog.packs(pair_id, 1, 150))
+        ids = np.concatenate([np.arange(10) + (one.photo_id << 10) for _, one in packs])
+        shard = index.add(ids, np.concatenate([one.vectors for _, one in packs]), (1, 150))
+        catalog.replace_shards(pair_id, [shard], [])
+    assert ranking(ask(settings, pair_id, query)) == ranking(plain)
+
+
+def test_a_damaged_shard_loses_nothing(settings: Settings, pair_id: int) -> None:
+    query = Query("7", limit=20)
+    plain = ask(settings, pair_id, query)
+    seal(settings, pair_id, seal_at=1000)
+    for path in (settings.shards / str(pair_id)).iterdir():
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+    assert ranking(ask(settings, pair_id, query)) == ranking(plain)
+    with bootstrap.writing(settings) as catalog:
+        index = bootstrap.index(settings, catalog, pair_id, PAIR)
+        assert shelving.mend(catalog, index, pair_id) == 1
+        assert bootstrap.index(settings, catalog, pair_id, PAIR).broken == []
+    assert ranking(ask(settings, pair_id, query)) == ranking(plain)
+
+
+def test_without_any_shard_file_every_answer_is_the_same(settings: Settings, pair_id: int) -> None:
+    query = Query("7", limit=20)
+    seal(settings, pair_id, seal_at=1000)
+    sealed = ask(settings, pair_id, query)
+    shutil.rmtree(settings.shards)
+    assert ranking(ask(settings, pair_id, query)) == ranking(sealed)
+
+
+def test_every_photo_over_the_bar_is_in_a_sighting_whatever_the_limit(settings: Settings, pair_id: int) -> None:
+    seal(settings, pair_id, seal_at=1000)
+    answer = ask(settings, pair_id, Query("7", limit=1))
+    assert sum(one.photos for one in answer.sightings) == PHOTOS // 40
+    assert answer.sightings[0].hit.photo.name == "360.jpg"
+    assert answer.sightings[0].hit.boxes
+
+
+def test_the_background_of_a_sample_is_near_that_of_everything(settings: Settings, pair_id: int) -> None:
+    with bootstrap.reading(settings) as reader:
+        vector = Directions().embed_text(["7"])
+        everything = np.concatenate([one.vectors @ vector[0] for _, one in reader.packs(pair_id)])
+    seal(settings, pair_id, seal_at=1000)
+    answer = ask(settings, pair_id, Query("7", limit=1))
+    expected = verdicts.probability(verdicts.background(everything).height(answer.sightings[0].hit.boxes[0].score))
+    assert answer.sightings[0].hit.probability == pytest.approx(expected, abs=0.01)
