@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from archive.segmenters.taming import ultralytics
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def random_yolo(path: Path, task: str = "segment") -> Path:
@@ -52,9 +49,19 @@ class Harm:
         return os.system, (self.command,)
 
 
+class QuietHarm:
+    """Makes a file when it is unpickled, by a call that no audit hook takes for a way out."""
+
+    def __init__(self, touched: Path) -> None:
+        self.touched = touched
+
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
+        return Path.touch, (self.touched,)
+
+
 def harmful(path: Path, touched: Path) -> Path:
-    """A checkpoint that leaves a file behind when it is unpickled."""
+    """A checkpoint that leaves a file behind when it is unpickled, in two ways."""
     import torch
 
-    torch.save({"model": Harm(f"touch '{touched}'")}, path)
+    torch.save({"epoch": QuietHarm(touched), "model": Harm(f"touch '{touched}'")}, path)
     return path

@@ -17,7 +17,7 @@ import pytest
 from archive.errors import WeightsRejected
 from archive.segmenters.taming import sealed
 from tests.paths import CHECKOUT
-from tests.segmenters.checkpoints import Harm, harmful, random_yolo
+from tests.segmenters.checkpoints import Harm, QuietHarm, harmful, random_yolo
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,9 +93,10 @@ def test_photos_are_segmented_without_a_network(untrained: Path, home: Path) -> 
 
 def test_a_checkpoint_that_would_run_code_is_refused_in_a_fresh_process(tmp_path: Path, home: Path) -> None:
     touched = tmp_path / "touched"
-    pickle.loads(pickle.dumps(Harm(f"touch '{touched}'")))
-    assert touched.exists(), "the checkpoint is harmful indeed"
-    touched.unlink()
+    for harm in (Harm(f"touch '{touched}'"), QuietHarm(touched)):
+        pickle.loads(pickle.dumps(harm))
+        assert touched.exists(), "the checkpoint is harmful indeed"
+        touched.unlink()
     code = """
 from archive.errors import WeightsRejected
 try:
