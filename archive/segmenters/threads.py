@@ -19,11 +19,12 @@ class PerThread(Generic[Made]):
 
     def __init__(self, make: Callable[[Any], Made]) -> None:
         self._make = make
-        self._name = make.__name__
+        # Not the property's own name: what an object holds under that would stand before the property.
+        self._key = f"{make.__name__} of each thread"
 
     def __get__(self, owner: object, _kind: type | None = None) -> Made:
         """This thread's own."""
-        kept: local = owner.__dict__.setdefault(self._name, local())
+        kept: local = owner.__dict__.setdefault(self._key, local())
         if not hasattr(kept, "made"):
             with _making:
                 kept.made = self._make(owner)
