@@ -133,12 +133,15 @@ def observer(settings: Settings, choice: PairChoice, current: Pair | None) -> tu
     """The pair that a command asked for, at work; what the choice leaves open is taken from the current pair.
 
     Raises:
+        UsageError: there is no pair of the chosen name.
         WeightsMissing: a part is not on disk; the message names the command that fetches it.
         SpaceMismatch: nothing was chosen, but the current pair's files are no longer what they were.
     """
     from archive.observation import CONTEXT, Observer
-    from archive.pairs.registry import PAIRS
+    from archive.pairs.registry import PAIRS, find
 
+    if choice.name:
+        find(choice.name)
     _compute_side_by_side()
     asked = choice != PairChoice()
     fallback = choice.name or (None if current else DEFAULT_PAIR)

@@ -51,7 +51,7 @@ def resolve(home: Path | None = None) -> Settings:
 
     chosen = home or _from_environment(HOME_VARIABLE) or user_data_path("archive")
     weights = _from_environment(WEIGHTS_VARIABLE) or user_cache_path("archive") / "weights"
-    return Settings(home=chosen.expanduser().absolute(), weights=weights.expanduser().absolute())
+    return Settings(chosen.expanduser().absolute(), weights.expanduser().absolute(), SEAL_AT)
 
 
 def _from_environment(variable: str) -> Path | None:

@@ -1,0 +1,123 @@
+"""Changing the pair: every photo is embedded anew, and until the last one is, the old pair answers."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from archive import bootstrap
+from archive.segmenters.whole import WholeSegmenter
+from tests import coloured_photos
+from tests.fakes import ColourEmbedder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from archive.types import Pixels, Vectors
+    from tests.commands import Commands
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+class OtherEmbedder(ColourEmbedder):
+    """The same colours, in a space of another name."""
+
+    space = "colours@2"
+
+
+class FailingEmbedder(OtherEmbedder):
+    """Stops at its fourth photo, as a power cut would."""
+
+    photos = 0
+
+    def embed_images(self, crops: Sequence[Pixels]) -> Vectors:
+        FailingEmbedder.photos += 1
+        if FailingEmbedder.photos == 4:
+            raise KeyboardInterrupt
+        return super().embed_images(crops)
+
+
+@pytest.fixture
+def filled(archive: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Commands:
+    """An archive of twelve photos, and other parts to change to."""
+    monkeypatch.setitem(bootstrap.EMBEDDERS, "other", OtherEmbedder)
+    coloured_photos.day(tmp_path / "card", 12, NOON)
+    assert archive("ingest", tmp_path / "card").code == 0
+    return archive
+
+
+def space_of(archive: Commands) -> str:
+    space: str = archive("query", "red", "--json").object["searched"]["space"]
+    return space
+
+
+def test_the_old_pair_answers_until_the_new_one_has_seen_every_photo(filled: Commands) -> None:
+    told = filled("models", "use", "--segmenter", "colours", "--embedder", "other")
+    assert "12 photos wait" in told.out
+    assert space_of(filled) == "colours@1"
+    assert "12 photos to embed" in filled("status").out
+    assert filled("reindex").out.startswith("12 photos embedded, 0 failed")
+    assert space_of(filled) == "colours@2"
+    assert filled("check").code == 0
+
+
+def test_a_reindex_that_was_cut_off_goes_on(filled: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled("models", "use", "--segmenter", "colours", "--embedder", "other")
+    FailingEmbedder.photos = 0
+    monkeypatch.setitem(bootstrap.EMBEDDERS, "other", FailingEmbedder)
+    assert filled("reindex").code == 130
+    assert space_of(filled) == "colours@1"
+    monkeypatch.setitem(bootstrap.EMBEDDERS, "other", OtherEmbedder)
+    rest = int(filled("reindex").out.split(" ")[0])
+    assert 0 < rest < 12
+    assert space_of(filled) == "colours@2"
+
+
+def test_photos_that_come_in_meanwhile_are_answered_with_the_old_pair(filled: Commands, tmp_path: Path) -> None:
+    filled("models", "use", "--segmenter", "colours", "--embedder", "other")
+    extra = coloured_photos.write(tmp_path / "extra.jpg", {"yellow": (0, 0, 90, 90)}, NOON)
+    assert filled("ingest", extra).code == 0
+    assert filled("query", "yellow", "--json").object["hits"][0]["photo"]["name"] in {"extra.jpg", "IMG_0003.jpg"}
+    assert filled("reindex").out.startswith("13 photos embedded")
+
+
+def test_an_original_that_cannot_be_read_keeps_the_old_pair_answering(filled: Commands, home: Path) -> None:
+    filled("models", "use", "--segmenter", "colours", "--embedder", "other")
+    sorted((home / "originals").rglob("*.jpg"))[0].unlink()
+    done = filled("reindex")
+    assert done.code == 1
+    assert "not embedded: photo" in done.err
+    assert space_of(filled) == "colours@1"
+
+
+def test_a_reindex_with_nothing_to_do_does_nothing(filled: Commands) -> None:
+    assert filled("reindex").out == "0 photos embedded, 0 failed, 0 shards written\n"
+
+
+def test_whole_photos_are_a_segmenter_of_their_own(
+    archive: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coloured_photos.day(tmp_path / "card", 6, NOON)
+    archive("ingest", tmp_path / "card", "--segmenter", "whole")
+    assert archive("status", "--json").object["answering"]["segments"] == 6
+    assert WholeSegmenter().name in archive("status").out
+
+
+def test_a_pair_can_be_chosen_before_the_first_photo(archive: Commands, tmp_path: Path) -> None:
+    assert archive("models", "use", "--segmenter", "grid", "--embedder", "colours").code == 0
+    coloured_photos.day(tmp_path / "card", 2, NOON)
+    assert archive("ingest", tmp_path / "card", "--segmenter", "grid").code == 0
+    assert "grid" in archive("status", "--json").object["answering"]["segmenter"]
+
+
+def test_choosing_nothing_or_two_things_is_wrong_usage(archive: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ARCHIVE_SEGMENTER")
+    monkeypatch.delenv("ARCHIVE_EMBEDDER")
+    assert archive("models", "use").code == 2
+    assert archive("models", "use", "standard", "--segmenter", "grid").code == 2
+    unknown = archive("models", "use", "gigantic")
+    assert unknown.code == 2
+    assert "standard" in unknown.err
