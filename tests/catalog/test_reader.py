@@ -254,6 +254,34 @@ def test_an_archive_on_a_read_only_disk_answers(somebody: int) -> None:
             assert reader.photo_count() == 2
 
 
+KILLED_WITH_A_LOG = """
+import os, signal, sys
+from pathlib import Path
+from tests.catalog.samples import new_photo, pack, writing
+with writing(Path(sys.argv[1])) as catalog:
+    catalog.add_photo(new_photo(9), 1, pack(9))
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_log_that_a_killed_writer_left_is_read_on_a_read_only_disk_or_the_archive_refused(somebody: int) -> None:
+    with read_only_home(somebody) as home:
+        catalog, shared_memory = home / "catalog.sqlite", home / "catalog.sqlite-shm"
+        home.chmod(0o700)
+        subprocess.run([sys.executable, "-c", KILLED_WITH_A_LOG, str(catalog)], check=False)
+        for file in home.iterdir():
+            os.chown(file, somebody, -1)
+        home.chmod(0o500)
+        with acting_as(somebody), CatalogReader.open(catalog) as reader:
+            assert reader.photo_count() == 3
+        home.chmod(0o700)
+        shared_memory.unlink()
+        home.chmod(0o500)
+        # Reading the main file alone would show the archive as it was before its last commits.
+        with acting_as(somebody), pytest.raises(ArchiveError, match="whether the disk is read-only"):
+            CatalogReader.open(catalog)
+
+
 def test_a_query_on_a_read_only_disk_remembers_nothing_and_does_not_fail(somebody: int) -> None:
     with read_only_home(somebody) as home, acting_as(somebody):
         (home / "catalog.sqlite").chmod(0o400)
