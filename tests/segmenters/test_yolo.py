@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from PIL import Image
 from archive.errors import WeightsMissing, WeightsRejected
 from archive.segmenters.taming import ultralytics
 from archive.segmenters.yolo import UltralyticsSegmenter
-from tests.contracts.segmenter import SegmenterContract, assert_inside, still_life
+from tests.contracts.segmenter import SegmenterContract, assert_inside, noise, still_life
 from tests.paths import shared
 from tests.segmenters.checkpoints import harmful, random_yolo
 
@@ -156,3 +157,10 @@ def test_a_plain_detector_segments_too(tmp_path: Path) -> None:
     weights = random_yolo(tmp_path / "detector.pt", "detect")
     regions = UltralyticsSegmenter(weights, size=160, confidence=0.0, limit=20).segment(still_life(120, 160))
     assert 0 < len(regions) <= 20
+
+
+def test_two_threads_segment_at_once_as_one_does_alone(untrained: UltralyticsSegmenter) -> None:
+    photos = [still_life(120, 160), still_life(160, 120), noise(96, 96), noise(64, 128)]
+    alone = [untrained.segment(photo) for photo in photos]
+    with ThreadPoolExecutor(2) as threads:
+        assert list(threads.map(untrained.segment, photos * 3)) == alone * 3
