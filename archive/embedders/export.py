@@ -10,15 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 from archive.embedders.folder import file_digest
 from archive.embedders.quiet import quiet
-from archive.embedders.text_tower import DESCRIPTION, GRAPH, VOCABULARY, Description
+from archive.embedders.text_tower import DESCRIPTION, FILES, GRAPH, VOCABULARY, Description
 from archive.embedders.vocabulary import vocabulary_of
+from archive.errors import WeightsRejected
 
 if TYPE_CHECKING:
     from archive.embedders.folder import OpenClipFolder
 
 
 def export_text_tower(folder: OpenClipFolder, towers: Any, target: Path) -> None:  # noqa: ANN401
-    """Write the tower into `target`, whole or not at all; what stood there before is replaced."""
+    """Write the tower into `target`, whole or not at all; what stood there before is replaced.
+
+    Raises:
+        WeightsRejected: torch cannot turn this tower into a graph, or its vocabulary is not supported.
+    """
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".export-") as scratch:
         built = Path(scratch) / "tower"
@@ -26,7 +31,7 @@ def export_text_tower(folder: OpenClipFolder, towers: Any, target: Path) -> None
         vocabulary = vocabulary_of(folder)
         vocabulary.tokenizer.save(str(built / VOCABULARY))
         _export_graph(towers, vocabulary.tokenizer.padding["length"], built / GRAPH)
-        files = {name: file_digest(built / name) for name in (GRAPH, VOCABULARY)}
+        files = {name: file_digest(built / name) for name in FILES}
         description = Description(folder.space, folder.dim, vocabulary.cleaning, vocabulary.zeroed, files)
         (built / DESCRIPTION).write_text(description.dumps(), encoding="utf-8")
         for place in (*built.iterdir(), built):
@@ -53,18 +58,21 @@ def _export_graph(towers: Any, context: int, path: Path) -> None:  # noqa: ANN40
             return rows
 
     example = torch.ones(2, context, dtype=torch.int64)
-    with quiet(), torch.inference_mode():
-        torch.onnx.export(
-            TextSide().eval(),
-            (example,),
-            str(path),
-            input_names=["tokens"],
-            output_names=["rows"],
-            dynamic_shapes={"tokens": {0: torch.export.Dim("texts")}},
-            dynamo=True,
-            external_data=False,
-            verbose=False,
-        )
+    try:
+        with quiet(), torch.inference_mode():
+            torch.onnx.export(
+                TextSide().eval(),
+                (example,),
+                str(path),
+                input_names=["tokens"],
+                output_names=["rows"],
+                dynamic_shapes={"tokens": {0: torch.export.Dim("texts")}},
+                dynamo=True,
+                external_data=True,
+                verbose=False,
+            )
+    except RuntimeError as error:  # every error of the exporter is one
+        raise WeightsRejected("torch cannot export this text tower; choose another embedder") from error
 
 
 def _fsync(path: Path) -> None:

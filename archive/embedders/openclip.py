@@ -128,8 +128,8 @@ def preprocessing(towers: Any) -> Callable[[Image.Image], torch.Tensor]:  # noqa
     from open_clip.transform import PreprocessCfg, image_transform_v2
 
     settings = PreprocessCfg(**towers.visual.preprocess_cfg)
-    _, height, width = settings.input_size
-    if height != width:
-        raise WeightsRejected(f"its image tower sees {width} x {height} pixels, which would cut a square crop")
+    if not isinstance(settings.size, int) and len(set(settings.size)) > 1:
+        height, width = settings.size
+        raise WeightsRejected(f"an image tower of {width} x {height} pixels would cut a square crop; choose another")
     prepare: Callable[[Image.Image], torch.Tensor] = image_transform_v2(settings, is_train=False)
     return prepare

@@ -4,12 +4,12 @@ A tower is a folder that `archive.embedders.export` writes:
 
     tower.json       what it is, how texts are cleaned, and the sha256 of the other files
     text.onnx        tokens int64 (n, context length) -> unit rows float32 (n, dim)
+    text.onnx.data   the graph's weights, apart from it so that they are mapped into memory instead of copied
     tokenizer.json   the vocabulary in the format of Hugging Face's `tokenizers`, with truncation and padding
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from dataclasses import asdict, dataclass
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from archive.embedders.cleaning import clean
+from archive.embedders.folder import file_digest
 from archive.embedders.processors import processors
 from archive.embedders.rows import unit_rows
 from archive.errors import WeightsMissing, WeightsRejected
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
 FORMAT = 1
 DESCRIPTION = "tower.json"
 GRAPH = "text.onnx"
+GRAPH_WEIGHTS = "text.onnx.data"
 VOCABULARY = "tokenizer.json"
+FILES = (GRAPH, GRAPH_WEIGHTS, VOCABULARY)
 BATCH = 64
 REMEDY = "run `archive models use` with its pair, which exports it again"
 
@@ -108,7 +111,13 @@ class OnnxTextTower:
             WeightsRejected: one is missing or differs.
         """
         for name, expected in self._description.files.items():
-            _verified(self._folder / name, expected)
+            path = self._folder / name
+            try:
+                found = file_digest(path)
+            except OSError as error:
+                raise WeightsRejected(f"{path} cannot be read; {REMEDY}") from error
+            if found != expected:
+                raise WeightsRejected(f"{path} is damaged; {REMEDY}")
 
     def _embed_batch(self, texts: Sequence[str]) -> Vectors:
         (rows,) = self._loaded.session.run(None, {"tokens": self.tokens(texts)})
@@ -120,14 +129,13 @@ class OnnxTextTower:
         import onnxruntime
         from tokenizers import Tokenizer
 
-        graph, vocabulary = (
-            _verified(self._folder / name, self._description.files[name]) for name in (GRAPH, VOCABULARY)
-        )
+        self.verify()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = processors()
         options.log_severity_level = 3
+        graph = str(self._folder / GRAPH)
         session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-        return Loaded(session, Tokenizer.from_str(vocabulary.decode()))
+        return Loaded(session, Tokenizer.from_file(str(self._folder / VOCABULARY)))
 
 
 def _read_description(folder: Path) -> Description:
@@ -136,20 +144,9 @@ def _read_description(folder: Path) -> Description:
         raise WeightsMissing(f"there is no text tower in {folder}; {REMEDY}")
     try:
         description = Description(**json.loads(path.read_bytes()))
-        complete = description.files.keys() == {GRAPH, VOCABULARY}
+        complete = description.files.keys() == set(FILES)
     except (TypeError, ValueError, AttributeError) as error:
         raise WeightsRejected(f"{path} is damaged; {REMEDY}") from error
     if description.format != FORMAT or not complete:
         raise WeightsRejected(f"{path} was written by another version; {REMEDY}")
     return description
-
-
-def _verified(path: Path, expected: str) -> bytes:
-    """The file's content, once its checksum is right."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise WeightsRejected(f"{path} cannot be read; {REMEDY}") from error
-    if hashlib.sha256(content).hexdigest() != expected:
-        raise WeightsRejected(f"{path} is damaged; {REMEDY}")
-    return content

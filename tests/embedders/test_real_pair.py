@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from archive.embedders.openclip import OpenClipEmbedder
+from archive.embedders.folder import OpenClipFolder
+from archive.embedders.openclip import OpenClipEmbedder, load_towers
 from tests.contracts.embedder import EmbedderContract
+from tests.embedders.strings import TEXTS
 from tests.paths import shared
 from tests.real_pair import CLASSIFIER, real_embedder_folder
 
@@ -48,6 +50,18 @@ def test_a_photo_of_the_thing_comes_first(embedder: OpenClipEmbedder) -> None:
     first = [shown[best][1] for best in scores.argmax(axis=1)]
     right = [name in photos_of(thing, 999) for thing, name in zip(THINGS, first, strict=True)]
     assert sum(right) >= len(THINGS) - 1, dict(zip(THINGS, first, strict=True))
+
+
+def test_words_get_the_vectors_that_open_clip_gives_them(embedder: OpenClipEmbedder) -> None:
+    import open_clip
+    import torch
+
+    folder = real_embedder_folder()
+    towers = load_towers(OpenClipFolder(folder))
+    tokens = open_clip.get_tokenizer(f"local-dir:{folder}")(list(TEXTS))
+    with torch.inference_mode():
+        expected = towers.encode_text(tokens, normalize=True).numpy()
+    np.testing.assert_allclose(embedder.embed_text(TEXTS), expected, atol=1e-5)
 
 
 def test_the_classifier_sees_the_same_in_its_new_place(embedder: OpenClipEmbedder) -> None:

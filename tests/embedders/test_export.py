@@ -1,0 +1,38 @@
+"""Architectures of full size with random weights. Their towers alone: their vocabularies are on a hub."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from archive.embedders.export import _export_graph
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize("name", ["ViT-B-32", "MobileCLIP2-S0", "ViT-B-16-SigLIP2"])
+def test_the_graph_gives_the_rows_that_open_clip_gives(tmp_path: Path, name: str) -> None:
+    import onnxruntime
+    import open_clip
+    import torch
+
+    settings = open_clip.get_model_config(name)
+    custom = settings.pop("custom_text", False)
+    torch.manual_seed(20261123)
+    towers = (open_clip.CustomTextCLIP if custom else open_clip.CLIP)(**settings).eval()
+    length, words = settings["text_cfg"]["context_length"], settings["text_cfg"]["vocab_size"]
+    tokens = np.random.default_rng(1).integers(1, words - 1, (3, length))
+    tokens[:, 9] = words - 1  # the highest id ends a text
+    tokens[:, 10:] = 0
+    _export_graph(towers, length, tmp_path / "text.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "text.onnx", providers=["CPUExecutionProvider"])
+    for count in (1, 3):
+        (rows,) = session.run(None, {"tokens": tokens[:count]})
+        with torch.inference_mode():
+            expected = towers.encode_text(torch.from_numpy(tokens[:count]), normalize=True).numpy()
+        np.testing.assert_allclose(rows, expected, atol=1e-5)
