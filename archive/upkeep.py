@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
-from archive.catalog.checking import check_catalog
+from archive.catalog.checking import Code, check_catalog
 from archive.errors import CatalogDamaged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from archive.catalog.queries import Original
     from archive.catalog.reader import CatalogReader
     from archive.originals import Originals
     from archive.protocols import VectorIndex
+    from archive.types import Photo
 
 
 class Severity(StrEnum):
@@ -32,6 +32,10 @@ class Severity(StrEnum):
     DAMAGE = "damage"
     CACHE = "cache"
     PENDING = "pending"
+
+
+_SEVERITIES = {Code.PENDING: Severity.PENDING, Code.SHARD: Severity.CACHE}
+"""What the catalog's own findings mean, where they are not damage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +59,14 @@ class Watcher(Protocol):
 def check_rows(path: Path, *, data: bool) -> Iterator[Finding]:
     """What the catalog at `path` finds wrong with itself; with `data` SQLite's own pages are compared too."""
     for found in check_catalog(path, deep=data):
-        yield Finding(Severity.DAMAGE if found.is_damage else Severity.PENDING, found.message)
+        yield Finding(_SEVERITIES.get(found.code, Severity.DAMAGE), found.message)
 
 
 def check_originals(reader: CatalogReader, originals: Originals, watcher: Watcher, *, data: bool) -> Iterator[Finding]:
     """Compare photos with the originals on disk, in both directions; with `data` every byte is hashed."""
-    watcher.begin(reader.summary().photos)
-    for expected in reader.originals():
-        yield from _check_original(expected, originals, data=data)
+    watcher.begin(reader.photo_count())
+    for photo, size in reader.every_photo():
+        yield from _check_original(photo, size, originals, data=data)
         watcher.step()
     for digest, path in originals.stored():
         if reader.photo_id(digest) is None:
@@ -77,14 +81,14 @@ def check_index(index: VectorIndex) -> Iterator[Finding]:
         yield Finding(Severity.CACHE, message)
 
 
-def _check_original(expected: Original, originals: Originals, *, data: bool) -> Iterator[Finding]:
-    path = originals.path(expected.digest, expected.suffix)
+def _check_original(photo: Photo, size: int, originals: Originals, *, data: bool) -> Iterator[Finding]:
+    path = originals.path(photo.digest, photo.suffix)
     try:
         if data:
-            originals.read(expected.digest, expected.suffix)
-        elif path.stat().st_size != expected.size:
-            yield Finding(Severity.DAMAGE, f"the original of photo {expected.photo_id} has the wrong size: {path}")
+            originals.read(photo.digest, photo.suffix)
+        elif path.stat().st_size != size:
+            yield Finding(Severity.DAMAGE, f"the original of photo {photo.id} has the wrong size: {path}")
     except FileNotFoundError:
-        yield Finding(Severity.DAMAGE, f"the original of photo {expected.photo_id} is missing: {path}")
+        yield Finding(Severity.DAMAGE, f"the original of photo {photo.id} is missing: {path}")
     except (CatalogDamaged, OSError) as error:
-        yield Finding(Severity.DAMAGE, f"the original of photo {expected.photo_id} cannot be trusted: {error}")
+        yield Finding(Severity.DAMAGE, f"the original of photo {photo.id} cannot be trusted: {error}")

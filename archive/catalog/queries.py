@@ -44,15 +44,6 @@ class Span(NamedTuple):
     vectors: int
 
 
-class Original(NamedTuple):
-    """A file that a photo must have: its sha256 in hex, suffix, and size in bytes."""
-
-    photo_id: int
-    digest: str
-    suffix: str
-    size: int
-
-
 def state(connection: sqlite3.Connection) -> State:
     """The one row that says which archive this is."""
     row = connection.execute("SELECT uuid, generation, nonce FROM state").fetchone()
@@ -111,20 +102,6 @@ def every_photo(connection: sqlite3.Connection) -> Iterator[tuple[Photo, int]]:
     )
     for size, *columns in rows:
         yield values.photo(tuple(columns)), size
-
-
-def originals(connection: sqlite3.Connection) -> Iterator[Original]:
-    """The original that each photo must have, in the order of the photos' ids."""
-    after = 0
-    while True:
-        page = connection.execute(
-            "SELECT id, digest, suffix, size FROM photos WHERE id > ? ORDER BY id LIMIT 1024", (after,)
-        ).fetchall()
-        if not page:
-            return
-        for photo, digest, suffix, size in page:
-            yield Original(photo, digest.hex(), suffix, size)
-        after = page[-1][0]
 
 
 def photos_without_pack(connection: sqlite3.Connection, pair_id: int) -> Iterator[Photo]:

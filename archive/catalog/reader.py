@@ -10,7 +10,7 @@ import numpy as np
 
 from archive.catalog import queries, values
 from archive.catalog.driver import archive_error, archive_errors, connect_to_read, sqlite_module
-from archive.catalog.queries import LAST_ID, Original, Span, State
+from archive.catalog.queries import LAST_ID, Span, State
 from archive.catalog.revisions import HEAD, stored_revision
 from archive.catalog.summary import Summary, summarize
 from archive.errors import ArchiveError
@@ -168,10 +168,6 @@ class CatalogReader:
         query = "SELECT vector FROM texts WHERE space = ? AND text = ?"
         row = self._connection.execute(query, (space, text)).fetchone()
         return None if row is None else np.frombuffer(row[0], "<f4").astype(np.float32)[np.newaxis]
-
-    def originals(self) -> Iterator[Original]:
-        """The original that each photo must have, in the order of the photos' ids."""
-        return queries.originals(self._connection)
 
     def summary(self) -> Summary:
         """What is in the archive, for a person."""

@@ -191,15 +191,16 @@ PAIRS: Mapping[str, PairSpec] = MappingProxyType(
         for pair in (
             PairSpec(
                 name="standard",
-                # 1024 px because what is looked for is often small, and the small network affords it.
-                segmenter=SegmenterSpec("FastSAM-s", "yolo", _FASTSAM_S, size=1024, confidence=0.25, overlap=0.7),
+                # 1024 px because what is looked for is often small, and the small network affords it; a low confidence
+                # because the clean-up keeps the surest regions of a photo, however many there are.
+                segmenter=SegmenterSpec("FastSAM-s", "yolo", _FASTSAM_S, size=1024, confidence=0.01, overlap=0.7),
                 embedder=_DATACOMP_B32,
                 purpose="the default: the best answers for each second of a CPU",
                 crop_context=0.15,
             ),
             PairSpec(
                 name="large",
-                segmenter=SegmenterSpec("FastSAM-x", "yolo", _FASTSAM_X, size=1024, confidence=0.25, overlap=0.7),
+                segmenter=SegmenterSpec("FastSAM-x", "yolo", _FASTSAM_X, size=1024, confidence=0.01, overlap=0.7),
                 embedder=_PERCEPTION_L14,
                 purpose="the best answers, with a GPU; a pull of about 2.8 GB",
                 crop_context=0.15,
