@@ -15,7 +15,12 @@ from archive.embedders.vocabulary import vocabulary_of
 from archive.errors import WeightsRejected
 
 if TYPE_CHECKING:
+    import torch
+
     from archive.embedders.folder import OpenClipFolder
+
+MASK = "attn_mask"
+PLACED = ("positional_embedding", MASK)
 
 
 def export_text_tower(folder: OpenClipFolder, towers: Any, target: Path) -> None:  # noqa: ANN401
@@ -29,8 +34,12 @@ def export_text_tower(folder: OpenClipFolder, towers: Any, target: Path) -> None
         built = Path(scratch) / "tower"
         built.mkdir(mode=0o700)
         vocabulary = vocabulary_of(folder)
+        padding = vocabulary.tokenizer.padding
+        free_length = _padding_changes_nothing(towers, padding["direction"])
+        if free_length:
+            vocabulary.tokenizer.enable_padding(**padding | {"length": None})  # to the longest of a batch
         vocabulary.tokenizer.save(str(built / VOCABULARY))
-        _export_graph(towers, vocabulary.tokenizer.padding["length"], built / GRAPH)
+        _export_graph(towers, padding["length"], built / GRAPH, free_length=free_length)
         files = {name: file_digest(built / name) for name in FILES}
         description = Description(folder.space, folder.dim, vocabulary.cleaning, vocabulary.zeroed, files)
         (built / DESCRIPTION).write_text(description.dumps(), encoding="utf-8")
@@ -42,13 +51,36 @@ def export_text_tower(folder: OpenClipFolder, towers: Any, target: Path) -> None
     _fsync(target.parent)
 
 
-def _export_graph(towers: Any, context: int, path: Path) -> None:  # noqa: ANN401
-    """One graph from tokens to unit rows; only the number of texts is free."""
+def _export_graph(towers: Any, context: int, path: Path, *, free_length: bool) -> None:  # noqa: ANN401
+    """One graph from tokens to unit rows; the number of texts is free, and with `free_length` their length too."""
+    import torch
+
+    side, length, free = _text_side(towers), context, {0: torch.export.Dim("texts")}
+    if free_length:
+        side, length = _short_text_side(side), max(2, context // 2)
+        free[1] = torch.export.Dim("length", max=context)
+    try:
+        with quiet(), torch.inference_mode():
+            torch.onnx.export(
+                side.eval(),
+                (torch.ones(2, length, dtype=torch.int64),),
+                str(path),
+                input_names=["tokens"],
+                output_names=["rows"],
+                dynamic_shapes={"tokens": free},
+                dynamo=True,
+                external_data=True,
+                verbose=False,
+            )
+    except RuntimeError as error:  # every error of the exporter is one
+        raise WeightsRejected("torch cannot export this text tower; choose another embedder") from error
+
+
+def _text_side(towers: Any) -> torch.nn.Module:  # noqa: ANN401
+    """open_clip's own `encode_text`, as a network of its own."""
     import torch
 
     class TextSide(torch.nn.Module):
-        """open_clip's own `encode_text`, as the graph's whole."""
-
         def __init__(self) -> None:
             super().__init__()
             self.towers = towers
@@ -57,22 +89,44 @@ def _export_graph(towers: Any, context: int, path: Path) -> None:  # noqa: ANN40
             rows: torch.Tensor = self.towers.encode_text(tokens, normalize=True)
             return rows
 
-    example = torch.ones(2, context, dtype=torch.int64)
-    try:
-        with quiet(), torch.inference_mode():
-            torch.onnx.export(
-                TextSide().eval(),
-                (example,),
-                str(path),
-                input_names=["tokens"],
-                output_names=["rows"],
-                dynamic_shapes={"tokens": {0: torch.export.Dim("texts")}},
-                dynamo=True,
-                external_data=True,
-                verbose=False,
-            )
-    except RuntimeError as error:  # every error of the exporter is one
-        raise WeightsRejected("torch cannot export this text tower; choose another embedder") from error
+    return TextSide()
+
+
+def _short_text_side(whole: torch.nn.Module) -> torch.nn.Module:
+    """The same, with what belongs to each place in a text cut to the places that are there."""
+    import torch
+
+    class ShortTextSide(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.whole = whole
+            weights = dict((*whole.named_parameters(), *whole.named_buffers()))
+            self.placed = {name: value for name, value in weights.items() if name.endswith(PLACED)}
+
+        def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+            length = tokens.shape[1]
+            cut = {
+                name: value[:length, :length] if name.endswith(MASK) else value[:length]
+                for name, value in self.placed.items()
+            }
+            rows: torch.Tensor = torch.func.functional_call(self.whole, cut, (tokens,))
+            return rows
+
+    return ShortTextSide()
+
+
+def _padding_changes_nothing(towers: Any, direction: str) -> bool:  # noqa: ANN401
+    """Whether a text's vector is the same with and without padding, so that a query need not pay for it.
+
+    It is where each token sees those before it only and the row is read where the text ends (CLIP), and where the
+    encoder masks its padding (transformers). MobileCLIP's and SigLIP's towers look at their padding.
+    """
+    text = getattr(towers, "text", towers)
+    if hasattr(text, "pooler"):
+        return direction == "right"
+    pooling = getattr(towers, "text_pool_type", None) or getattr(text, "pool_type", None)
+    causal = getattr(text, "attn_mask", None) is not None and getattr(text, "cls_emb", None) is None
+    return causal and pooling in ("argmax", "eos")
 
 
 def _fsync(path: Path) -> None:

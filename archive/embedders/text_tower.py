@@ -3,7 +3,7 @@
 A tower is a folder that `archive.embedders.export` writes:
 
     tower.json       what it is, how texts are cleaned, and the sha256 of the other files
-    text.onnx        tokens int64 (n, context length) -> unit rows float32 (n, dim)
+    text.onnx        tokens int64 (n, length) -> unit rows float32 (n, dim)
     text.onnx.data   the graph's weights, apart from it so that they are mapped into memory instead of copied
     tokenizer.json   the vocabulary in the format of Hugging Face's `tokenizers`, with truncation and padding
 """
@@ -96,7 +96,7 @@ class OnnxTextTower:
         return unit_rows(np.concatenate([np.empty((0, self.dim), np.float32), *batches]), "a text")
 
     def tokens(self, texts: Sequence[str]) -> Ids:
-        """The token ids that the graph sees, int64 (n, context length)."""
+        """The token ids that the graph sees, int64 (n, length)."""
         cleaned = [clean(text, self._description.cleaning) for text in texts]
         encodings = self._loaded.tokenizer.encode_batch(cleaned)
         ids = np.array([encoding.ids for encoding in encodings], np.int64)

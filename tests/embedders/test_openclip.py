@@ -55,6 +55,10 @@ def test_words_get_the_vectors_that_open_clip_gives_them(folder: Path, embedder:
     np.testing.assert_allclose(embedder.embed_text(TEXTS), open_clip_text(folder, TEXTS), atol=PARITY)
 
 
+def test_a_query_does_not_pay_for_padding(embedder: OpenClipEmbedder) -> None:
+    assert embedder._text_tower.tokens(["my keys"]).shape == (1, 4)
+
+
 def test_crops_get_the_vectors_that_open_clip_gives_them(folder: Path, embedder: OpenClipEmbedder) -> None:
     import open_clip
     import torch
@@ -70,8 +74,11 @@ def test_crops_get_the_vectors_that_open_clip_gives_them(folder: Path, embedder:
 @pytest.mark.parametrize(
     "text",
     [
+        pytest.param({}, id="custom", marks=pytest.mark.slow),
         pytest.param({"no_causal_mask": True}, id="mobileclip"),
-        pytest.param({"no_causal_mask": True, "pool_type": "last", "proj_bias": True}, id="siglip"),
+        pytest.param(
+            {"no_causal_mask": True, "pool_type": "last", "proj_bias": True}, id="siglip", marks=pytest.mark.slow
+        ),
         pytest.param({"embed_cls": True}, id="coca", marks=pytest.mark.slow),
         pytest.param({"pool_type": "eos", "eos_id": 49407}, id="eos", marks=pytest.mark.slow),
     ],
@@ -81,7 +88,7 @@ def test_other_kinds_of_text_towers_export_as_well(tmp_path: Path, text: dict[st
         tmp_path / "pair", SMALL_CLIP | {"text_cfg": SMALL_CLIP["text_cfg"] | text, "custom_text": True}
     )
     embedder = OpenClipEmbedder(path, tmp_path / "towers")
-    np.testing.assert_allclose(embedder.embed_text(TEXTS[:20]), open_clip_text(path, TEXTS[:20]), atol=PARITY)
+    np.testing.assert_allclose(embedder.embed_text(TEXTS), open_clip_text(path, TEXTS), atol=PARITY)
 
 
 def test_the_space_is_that_of_the_content_and_not_of_the_place(folder: Path, tmp_path: Path) -> None:
@@ -212,12 +219,16 @@ print(rows.shape, embedder.embed_text(["my keys"]).shape)
 """
 
 
-def test_it_needs_no_network_and_says_nothing(folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("exported", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_it_needs_no_network_and_says_nothing(folder: Path, towers: Path, tmp_path: Path, exported: bool) -> None:
     alone = ["unshare", "-rn"]
     if shutil.which("unshare") is None or subprocess.run([*alone, "true"], capture_output=True, check=False).returncode:
         pytest.skip("this system does not let a test cut itself off from the network")
     done = subprocess.run(
-        [*alone, sys.executable, "-c", OFFLINE, str(folder), str(tmp_path)], capture_output=True, text=True, check=True
+        [*alone, sys.executable, "-c", OFFLINE, str(folder), str(towers if exported else tmp_path)],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert done.stdout == "(1, 48) (1, 48)\n"
     assert done.stderr == ""
