@@ -153,19 +153,20 @@ def _kth(scores: Scores, limit: int) -> float:
 def _answer(
     query: Query, searched: Searched, scores: Scores, background: Background, shelf: _Shelf, vector: Vectors
 ) -> Answer:
+    verdict = verdicts.judge(background.height(float(scores.best.max())))
     order = scores.ranked()
     cleared = scores.best[order] >= background.score_at(verdicts.MAYBE_AT)
-    # With everything asked for, photos below the bar are listed too, but only those above it are sightings.
     listed = order if query.everything else order[cleared]
-    above = cleared if query.everything else np.ones(len(listed), bool)
-    hits = _hits(listed, above | (np.arange(len(listed)) < query.limit), scores, background, shelf)
-    seen = sightings.group(hit for hit in hits if above[hit.rank - 1])
+    # When something is surely seen, only sure photos say when: "last seen" must not rest on a doubtful one.
+    sighted = scores.best[listed] >= background.score_at(verdicts.bar(verdict))
+    hits = _hits(listed, sighted | (np.arange(len(listed)) < query.limit), scores, background, shelf)
+    seen = sightings.group(hit for hit in hits if sighted[hit.rank - 1])
     best = hits[:1] or _hits(order[:1], np.ones(1, bool), scores, background, shelf)
     shown = [hit for hit in hits if hit.rank <= query.limit]
     explained = _explained({hit.rank: hit for hit in [*best, *shown, *(one.hit for one in seen)]}, shelf, vector)
     return Answer(
         query=query,
-        verdict=verdicts.judge(background.height(float(scores.best.max()))),
+        verdict=verdict,
         searched=searched,
         hits=tuple(explained[hit.rank] for hit in shown),
         sightings=tuple(replace(one, hit=explained[one.best]) for one in seen),

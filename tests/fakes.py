@@ -15,6 +15,8 @@ from archive.types import Box, Region
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from archive.types import Pixels, Vectors
 
 COLOURS = {
@@ -29,10 +31,11 @@ COLOURS = {
 _PALETTE = np.array(list(COLOURS.values()), dtype=np.int32)
 
 
-def _nearest(pixels: Pixels) -> np.ndarray[tuple[int, int], np.dtype[np.intp]]:
+def _nearest(pixels: Pixels) -> NDArray[np.intp]:
     """The palette's index of each pixel (height, width)."""
     distance = np.abs(pixels[:, :, None, :].astype(np.int32) - _PALETTE).sum(axis=3)
-    return distance.argmin(axis=2)
+    nearest: NDArray[np.intp] = distance.argmin(axis=2)
+    return nearest
 
 
 class ColourSegmenter:

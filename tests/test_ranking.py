@@ -48,8 +48,8 @@ def test_scoring_many_packs_equals_scoring_each_alone() -> None:
     packs = [pack(i, *rng.uniform(-1, 1, rng.integers(1, 6))) for i in range(1, 700)]
     together = ranking.score(iter(packs), QUERY)
     alone = ranking.join([ranking.score([one], QUERY) for one in packs])
-    for left, right in zip(together, alone, strict=True):
-        np.testing.assert_allclose(left, right, rtol=1e-6)
+    for column in ranking.Scores._fields:
+        np.testing.assert_allclose(getattr(together, column), getattr(alone, column), rtol=1e-6)
 
 
 def test_nothing_to_score_is_no_error() -> None:

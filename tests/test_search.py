@@ -13,9 +13,10 @@ from archive import bootstrap, search, shelving, verdicts
 from archive.catalog.writer import NewPhoto
 from archive.indexes.faiss_shards import FaissIndex
 from archive.settings import Settings
-from archive.types import CaptureSource, CaptureTime, Pack, Pair, Query
+from archive.types import CaptureSource, CaptureTime, Pack, Pair, Query, Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from archive.types import Answer, Vectors
@@ -32,7 +33,7 @@ class Directions:
     space = PAIR.space
     dim = DIM
 
-    def embed_text(self, texts: list[str]) -> Vectors:
+    def embed_text(self, texts: Sequence[str]) -> Vectors:
         rows = np.stack([np.random.default_rng(int(text)).normal(size=DIM) for text in texts])
         return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), dtype=np.float32)
 
@@ -166,3 +167,10 @@ def test_the_background_of_a_sample_is_near_that_of_everything(settings: Setting
     answer = ask(settings, pair_id, Query("7", limit=1))
     expected = verdicts.probability(verdicts.background(everything).height(answer.sightings[0].hit.boxes[0].score))
     assert answer.sightings[0].hit.probability == pytest.approx(expected, abs=0.01)
+
+
+def test_a_doubtful_photo_is_listed_but_is_no_sighting_where_another_is_sure(settings: Settings, pair_id: int) -> None:
+    answer = ask(settings, pair_id, Query("7", limit=PHOTOS, everything=True))
+    sure = [hit for hit in answer.hits if hit.probability >= verdicts.probability(verdicts.SEEN_AT)]
+    assert answer.verdict is Verdict.SEEN
+    assert sum(one.photos for one in answer.sightings) == len(sure) < len(answer.hits)
