@@ -180,15 +180,16 @@ def ingesting(settings: Settings, choice: PairChoice) -> Iterator[Destination]:
         pair_id = catalog.ensure_pair(pair)
         if answering is None:
             settle(catalog, seeing, pair_id)
-        stored = originals(settings)
+        stored, shards = originals(settings), index(settings, catalog, pair_id, pair)
         stored.sweep()
+        shards.sweep([shard.name for shard in catalog.shards(pair_id)])
         yield Destination(
             home=settings.home,
             catalog=catalog,
             originals=stored,
             observer=seeing,
             pair_id=pair_id,
-            index=index(settings, catalog, pair_id, pair),
+            index=shards,
             seal_at=settings.seal_at,
             workers=processors(),
         )

@@ -98,6 +98,8 @@ def archive_error(error: BaseException, path: Path) -> ArchiveError:
         return CatalogDamaged(f"{path} is damaged ({error}); run: archive check")
     if name.startswith("SQLITE_FULL"):
         return ArchiveError(f"the disk of {path} is full; free some space, then run this again")
+    if name.startswith("SQLITE_READONLY") and path.with_name(f"{path.name}-journal").exists():
+        return ArchiveError(f"{path} was left by a writer that was cut off; run: archive ingest, which recovers it")
     if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
         return ArchiveError(f"{path} cannot be opened ({error}); check who owns it and whether the disk is read-only")
     return ArchiveError(f"{path}: {error}; run: archive check")
