@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image
 
 from archive.types import Box
 
@@ -19,22 +20,36 @@ NEUTRAL = (124, 117, 104)
 """The average colour of photographs: the towers' own normalisation turns it to zero, so the padding says nothing."""
 
 
+LARGEST = 1024
+"""The longest side of a crop, in pixels: more than any tower sees, and a bound on the square that a long photo needs."""
+
+
 def square(pixels: Pixels, box: Box, context: float = CONTEXT) -> Pixels:
     """The box with `context` around it, as far as the photo reaches, centred on a neutral square.
 
-    Nothing of the box is ever cut off or squeezed, so both ends of a pen survive. A photo that is square already
-    comes back as it is; any other crop is copied once.
+    Nothing of the box is ever cut off or squeezed, so both ends of a pen survive; what is longer than LARGEST is made
+    smaller as a whole. A photo that is square already comes back as it is; any other crop is copied once.
     """
     part = _grown(box, context, width=pixels.shape[1], height=pixels.shape[0])
-    cut = pixels[part.top : part.bottom, part.left : part.right]
-    if part.width == part.height:
+    cut = _shrunk(pixels[part.top : part.bottom, part.left : part.right])
+    height, width = cut.shape[:2]
+    if width == height:
         return np.ascontiguousarray(cut)
-    side = max(part.width, part.height)
+    side = max(width, height)
     padded = np.empty((side, side, 3), dtype=np.uint8)
     padded.reshape(side, -1)[:] = np.tile(np.array(NEUTRAL, dtype=np.uint8), side)  # row by row: forty times as fast
-    left, top = (side - part.width) // 2, (side - part.height) // 2
-    padded[top : top + part.height, left : left + part.width] = cut
+    left, top = (side - width) // 2, (side - height) // 2
+    padded[top : top + height, left : left + width] = cut
     return padded
+
+
+def _shrunk(cut: Pixels) -> Pixels:
+    height, width = cut.shape[:2]
+    longest = max(width, height)
+    if longest <= LARGEST:
+        return cut
+    size = max(1, round(width * LARGEST / longest)), max(1, round(height * LARGEST / longest))
+    return np.asarray(Image.fromarray(cut).resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0))
 
 
 def _grown(box: Box, context: float, *, width: int, height: int) -> Box:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archive.photos.crops import NEUTRAL, square
+from archive.photos.crops import LARGEST, NEUTRAL, square
 from archive.types import Box
 from tests.photos.pictures import quarters
 
@@ -69,3 +69,22 @@ def test_any_crop_is_square_contiguous_and_holds_its_whole_box(data: st.DataObje
 def test_a_single_pixel_in_a_corner_is_a_crop(box: Box) -> None:
     crop = square(quarters(), box)
     assert crop.shape == (2, 2, 3)
+
+
+def test_the_longest_photo_makes_no_larger_square_than_the_largest() -> None:
+    long = np.zeros((1, 60_000, 3), dtype=np.uint8)
+    long[0, :30_000] = 255
+    crop = square(long, Box(0, 0, 60_000, 1), context=0)
+    assert crop.shape == (LARGEST, LARGEST, 3)
+    middle = crop[LARGEST // 2 - 1 : LARGEST // 2 + 1].max(axis=0)
+    assert middle[: LARGEST // 2 - 2].min() > 200
+
+
+def test_a_large_crop_is_made_smaller_as_a_whole() -> None:
+    photo = np.zeros((1200, 1600, 3), dtype=np.uint8)
+    photo[:, :800] = (250, 10, 10)
+    crop = square(photo, Box(0, 0, 1600, 1200), context=0)
+    assert crop.shape == (1024, 1024, 3)
+    assert tuple(crop[512, 100]) == (250, 10, 10)
+    assert tuple(crop[512, 900]) == (0, 0, 0)
+    assert tuple(crop[10, 10]) == NEUTRAL
