@@ -21,7 +21,7 @@ NEUTRAL = (124, 117, 104)
 
 
 LARGEST = 1024
-"""The longest side of a crop, in pixels: more than any tower sees, and a bound on the square that a long photo needs."""
+"""The longest side of a crop, in pixels: more than any tower sees, and a bound on the square of a long photo."""
 
 
 def square(pixels: Pixels, box: Box, context: float = CONTEXT) -> Pixels:
