@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -139,17 +140,22 @@ def sweep(archive: Commands, card: Path, folder: Path, points: int | None) -> tu
     expected = state(reference)
     assert len(expected) == 9
     every = [(name, number) for name, count in counts.items() for number in range(1, count + 1)]
-    hit, wrong = 0, []
-    for name, number in every if points is None else spread(counts, points):
-        home = folder / f"{name}-{number}"
+    chosen = every if points is None else spread(counts, points)
+
+    def kill(point: tuple[str, int]) -> bool:
+        name, number = point
         tracer = ("strace", "-qq", "-o", os.devnull, "-e", f"trace={name}")
-        done = ingest(card, home, *tracer, "-e", f"inject={name}:signal=KILL:when={number}")
-        if done.returncode not in (KILLED, 128 - KILLED):
-            continue
-        hit += 1
+        inject = f"inject={name}:signal=KILL:when={number}"
+        return ingest(card, folder / f"{name}-{number}", *tracer, "-e", inject).returncode in {KILLED, 128 - KILLED}
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        killed = [point for point, hit in zip(chosen, pool.map(kill, chosen), strict=True) if hit]
+    wrong = []
+    for name, number in killed:
+        home = folder / f"{name}-{number}"
         wrong += [f"{name} {number}: {what}" for what in violations(archive, card, home, expected)]
         shutil.rmtree(home, ignore_errors=True)
-    return hit, wrong
+    return len(killed), wrong
 
 
 def require_strace() -> None:
