@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -126,32 +127,35 @@ def test_a_name_is_never_made_of_anything_else(originals: Originals, digest: str
         originals.put(CONTENT, digest, suffix, None)
 
 
-@pytest.fixture
+@contextmanager
 def no_room() -> Iterator[None]:
-    """No file may grow beyond 4 KiB in this process: the nearest thing to a full disk that needs no rights."""
+    """No file may grow beyond 4 KiB in this process: the nearest thing to a full disk that needs no rights.
+
+    The report of the tests themselves is such a file where it is redirected, so the block must print nothing.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    signal.signal(signal.SIGXFSZ, handler)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
 
 
-@pytest.mark.usefixtures("no_room")
 def test_a_full_disk_leaves_no_half_file(originals: Originals, folder: Path) -> None:
-    with pytest.raises(ArchiveError, match="cannot be written: File too large") as raised:
+    with no_room(), pytest.raises(ArchiveError, match="cannot be written: File too large") as raised:
         originals.put(CONTENT, DIGEST, ".jpg", TAKEN)
     assert isinstance(raised.value.__cause__, OSError)
     assert raised.value.__cause__.errno == errno.EFBIG
     assert files_below(folder) == []
 
 
-@pytest.mark.usefixtures("no_room")
 def test_a_full_disk_leaves_a_damaged_original_for_a_later_repair(originals: Originals) -> None:
     path = originals.path(DIGEST, ".jpg")
     path.parent.mkdir(parents=True)
     path.write_bytes(b"damaged")
-    with pytest.raises(ArchiveError):
+    with no_room(), pytest.raises(ArchiveError):
         originals.put(CONTENT, DIGEST, ".jpg", TAKEN)
     assert path.read_bytes() == b"damaged"
 
