@@ -15,6 +15,7 @@ from archive.cli.options import as_json, common
 
 if TYPE_CHECKING:
     from archive.settings import Settings
+    from archive.types import Answer
 
 NOTHING_SEEN = 1
 
@@ -79,6 +80,8 @@ def command(
     answer = replace(
         answer, took_ms={"load": round(total - spent, 1), "embed": 0.0, "search": 0.0, **answer.took_ms, "total": total}
     )
+    # Pictures first: whoever reads the words may hang up early, as `head` does.
+    saved = 0 if save is None else _save(answer, save, settings)
     locate = bootstrap.locate(settings)
     if as_json:
         click.echo(json.dumps(answers.as_object(answer, locate)))
@@ -88,8 +91,11 @@ def command(
         for note in answers.footnotes(answer):
             click.echo(note, err=True)
     if save is not None:
-        from archive import gallery
-
-        saved = gallery.save(answer, save, bootstrap.originals(settings))
-        click.echo(f"saved {len(saved)} pictures to {save}", err=True)
+        click.echo(f"saved {saved} pictures to {save}", err=True)
     return 0 if answer.verdict in {Verdict.SEEN, Verdict.MAYBE} else NOTHING_SEEN
+
+
+def _save(answer: Answer, folder: Path, settings: Settings) -> int:
+    from archive import bootstrap, gallery  # brings Pillow, which words alone do not need
+
+    return len(gallery.save(answer, folder, bootstrap.originals(settings)))
