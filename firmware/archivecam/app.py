@@ -311,7 +311,7 @@ class Waking:
         file, number = self.card.create(self.state.session, wanted)
         opened = self.hal.ticks_since(began)
         facts = "len=%d sha=%s st=%d q=%d" % (len(picture), digest, thrown, quality)
-        self.card.fill(file, (self._head(number, mono, facts), picture))
+        self.card.fill(file, (self._head(number, mono, facts), picture[2:]))
         written = self.hal.ticks_since(began)
         self.state.number = number + 1
         self.state.card_faults = 0

@@ -89,9 +89,7 @@ def parse(content):
 
 def parse_sync(content):
     """(sync id, UTC in ms, minutes east of UTC) that ingest left on the card; None for each that is missing."""
-    words = {}
-    for _, key, value in _lines((content or b"").replace(b" ", b"\n"), []):
-        words[key] = value
+    words = {key: value for _, key, value in _lines((content or b"").replace(b" ", b"\n"), [])}
     return words.get("sync"), _integer(words.get("utc_ms")), _integer(words.get("tz_min"))
 
 

@@ -108,9 +108,12 @@ def _identity(hal, state):
 def _header(waking, state, digest):
     cause = "sleep" if waking.cause == "deepsleep" else waking.cause
     sync, synced, _ = waking.sync
-    return _identity(waking.hal, state) + "fw=%s cause=%s cfg=%08x sync=%s synced=%s tz=%d boots=%d faults=%d" % (
+    return _identity(
+        waking.hal, state
+    ) + "fw=%s cause=%s sleep=%s cfg=%08x sync=%s synced=%s tz=%d boots=%d faults=%d" % (
         VERSION,
         cause,
+        waking.settings["sleep"],
         digest,
         sync or "-",
         "-" if synced is None else synced,

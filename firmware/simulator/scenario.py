@@ -27,32 +27,41 @@ def play(plan):
 
 
 def _step(world, slot, step):
-    """One step of a plan: what it does is named by its only key."""
+    """One step of a plan: what it does is named by its only key. Gives the card in the slot."""
     ((name, value),) = step.items()
-    if name == "wake":
-        for _ in range(value):
-            _must_sleep(world.wake())
-    elif name == "told":
-        _must_sleep(world.wake(world.true_ms))
-    elif name == "power_off":
-        world.power_off(value)
-    elif name == "cause":
-        world.cause = value
-    elif name == "card":
+    if name == "card":
         _close(slot)
         return _insert(world, value)
-    elif name == "set":
-        for field, content in value.items():
-            setattr(world, field, content)
-    elif name == "flip":
-        block = bytearray(world.rtc)
-        block[value // 8] ^= 1 << value % 8
-        world.rtc = bytes(block)
-    elif name == "faults":
-        slot.faults = set(slot.reads + slot.writes + index for index in value)
+    if name == "faults":
+        slot.faults = {slot.reads + slot.writes + index for index in value}
     else:
-        raise ValueError(name)
+        _STEPS[name](world, value)
     return slot
+
+
+def _wake(world, times):
+    for _ in range(times):
+        _must_sleep(world.wake())
+
+
+def _set(world, fields):
+    for name, content in fields.items():
+        setattr(world, name, content)
+
+
+def _flip(world, bit):
+    block = bytearray(world.rtc)
+    block[bit // 8] ^= 1 << bit % 8
+    world.rtc = bytes(block)
+
+
+_STEPS = {
+    "wake": _wake,
+    "told": lambda world, _: _must_sleep(world.wake(world.true_ms)),
+    "power_off": lambda world, ms: world.power_off(ms),
+    "set": _set,
+    "flip": _flip,
+}
 
 
 def _must_sleep(end):

@@ -1,6 +1,6 @@
 """FAT16 and FAT32 by the specification (Microsoft FAT 1.03), made and read without the firmware's FatFs.
 
-The reader sees what a card reader would: it follows the first FAT, 8.3 names only, and believes nothing it cannot check.
+The reader sees what a card reader would: it follows the first FAT, and 8.3 names only.
 """
 
 from __future__ import annotations
@@ -57,7 +57,11 @@ def make(path: Path, kind: Literal[16, 32], megabytes: int, cluster: int = 1) ->
             file.write(boot)
             file.seek(SECTOR)
             file.write(_info_sector(clusters - 1))
-        first = struct.pack("<III", 0x0FFFFFF8, 0x0FFFFFFF, 0x0FFFFFFF) if kind == 32 else struct.pack("<HH", 0xFFF8, 0xFFFF)
+        first = (
+            struct.pack("<III", 0x0FFFFFF8, 0x0FFFFFFF, 0x0FFFFFFF)
+            if kind == 32
+            else struct.pack("<HH", 0xFFF8, 0xFFFF)
+        )
         for copy in range(2):
             file.seek((reserved + copy * fat) * SECTOR)
             file.write(first)

@@ -1,0 +1,240 @@
+"""The true time of a session's photos, from a clock that only counts.
+
+The camera has no battery for its clock. Each session counts milliseconds from its own start; here and there the count
+meets the world's time (an anchor). Between anchors the time is interpolated, beyond them the chip's usual drift
+carries on, and without any the session still lies between its neighbours. Each moment comes with its greatest error.
+
+All arithmetic is in whole milliseconds and parts per million.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from itertools import groupby
+from typing import TYPE_CHECKING, NamedTuple
+
+from archive.types import CaptureSource, CaptureTime
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from archive.photos.camera_card import Anchor, CardSession, SessionKey
+
+MILLION = 1_000_000
+
+UNLEARNED_PPM = 50_000
+"""How wrong the chip's clock may run in deep sleep: 5 %, by its data sheet."""
+
+LEARNED_PPM = 2_000
+"""How far it strays from its own usual rate: units that others measured kept theirs to 5 s in an hour."""
+
+USELESS_ERROR = timedelta(hours=12)
+"""A moment that is known no better than this is as good as unknown."""
+
+
+class How(StrEnum):
+    """How a moment was found, the best first."""
+
+    ANCHORED = "anchored"
+    INTERPOLATED = "interpolated"
+    EXTRAPOLATED = "extrapolated"
+    ESTIMATED = "estimated"
+    UNKNOWN = "unknown"
+
+
+class Rate(NamedTuple):
+    """By how much a clock runs fast, and how far that may be wrong; both in parts per million."""
+
+    ppm: int
+    error_ppm: int
+
+    def true(self, ran_ms: int) -> int:
+        """What really passed while the clock ran `ran_ms`."""
+        return ran_ms * MILLION // (MILLION + self.ppm)
+
+    def error(self, ran_ms: int) -> int:
+        """How wrong that may be."""
+        return abs(ran_ms) * self.error_ppm // MILLION + 1
+
+
+UNLEARNED = Rate(0, UNLEARNED_PPM)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A moment in Unix milliseconds, and the most by which it is wrong; None where nothing is known."""
+
+    utc_ms: int | None
+    error_ms: int | None
+    how: How
+
+    def capture_time(self, offset_minutes: int | None = None) -> CaptureTime:
+        """The moment as the catalog keeps it; one that is off by half a day or more counts as unknown."""
+        if self.utc_ms is None or self.error_ms is None or timedelta(milliseconds=self.error_ms) >= USELESS_ERROR:
+            return CaptureTime(None, CaptureSource.UNKNOWN)
+        at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=self.utc_ms)
+        return CaptureTime(at, CaptureSource.JOURNAL, offset_minutes)
+
+
+NEVER_KNOWN = Moment(None, None, How.UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionClock:
+    """What is known of one session's time. `start` bounds the moment of mono 0 where there is no anchor."""
+
+    anchors: tuple[Anchor, ...]
+    rate: Rate = UNLEARNED
+    start: tuple[int, int] | None = None
+
+    def moment(self, mono_ms: int | None) -> Moment:
+        """When the session's count stood at `mono_ms`."""
+        if mono_ms is None:
+            return NEVER_KNOWN
+        if self.anchors:
+            return self._from_anchors(mono_ms)
+        if self.start is None:
+            return NEVER_KNOWN
+        low, high = self.start
+        middle = (low + high) // 2 + self.rate.true(mono_ms)
+        return Moment(middle, (high - low + 1) // 2 + self.rate.error(mono_ms), How.ESTIMATED)
+
+    def _from_anchors(self, mono_ms: int) -> Moment:
+        after = bisect_right(self.anchors, mono_ms, key=lambda anchor: anchor.mono_ms)
+        if 0 < after < len(self.anchors):
+            return _between(self.anchors[after - 1], self.anchors[after], mono_ms)
+        nearest = self.anchors[max(after - 1, 0)]
+        ran = mono_ms - nearest.mono_ms
+        if ran == 0:
+            return Moment(nearest.utc_ms, nearest.error_ms, How.ANCHORED)
+        rate = measured_rate(self.anchors) or self.rate
+        return Moment(nearest.utc_ms + rate.true(ran), nearest.error_ms + rate.error(ran), How.EXTRAPOLATED)
+
+
+def measured_rate(anchors: Sequence[Anchor]) -> Rate | None:
+    """The clock's rate by a session's first and last anchor; None where they are too close to tell."""
+    if len(anchors) < 2:
+        return None
+    first, last = anchors[0], anchors[-1]
+    ran, passed = last.mono_ms - first.mono_ms, last.utc_ms - first.utc_ms
+    if ran <= 0 or passed <= 0:
+        return None
+    blur = (first.error_ms + last.error_ms) * MILLION // passed
+    return Rate((ran - passed) * MILLION // passed, LEARNED_PPM + blur) if blur <= LEARNED_PPM else None
+
+
+def agreeing(anchors: Iterable[Anchor]) -> tuple[Anchor, ...]:
+    """The anchors that can be true together, by mono time; the more exact one stays where two contradict."""
+    kept: list[Anchor] = []
+    for anchor in sorted(anchors, key=lambda anchor: (anchor.error_ms, anchor.mono_ms)):
+        if all(_agree(anchor, other) for other in kept):
+            kept.append(anchor)
+    return tuple(sorted(kept))
+
+
+def usual_rates(
+    sessions: Iterable[CardSession], told: Mapping[SessionKey, Sequence[Anchor]] | None = None
+) -> dict[str, int]:
+    """Each camera's usual drift in ppm, by `rate_name`, from its session whose anchors lie furthest apart."""
+    longest: dict[str, tuple[int, int]] = {}
+    for session in sessions:
+        anchors = _anchors(session, told or {})
+        rate = measured_rate(anchors)
+        if rate is not None:
+            found = (anchors[-1].mono_ms - anchors[0].mono_ms, rate.ppm)
+            longest[rate_name(session)] = max(longest.get(rate_name(session), found), found)
+    return {name: ppm for name, (_, ppm) in longest.items()}
+
+
+def rate_name(session: CardSession) -> str:
+    """What a drift belongs to: a camera, and whether it sleeps between photos, for awake it follows a crystal."""
+    return f"{session.key.device} {session.journal.header.get('sleep', 'deep')}"
+
+
+def clocks(
+    sessions: Sequence[CardSession],
+    now_ms: int,
+    told: Mapping[SessionKey, Sequence[Anchor]] | None = None,
+    drifts: Mapping[str, int] | None = None,
+) -> dict[SessionKey, SessionClock]:
+    """The clock of each session of a card that is read at `now_ms`.
+
+    `told` are anchors from elsewhere: a clock that a photo shows, a start that a person typed. `drifts` are
+    `usual_rates` of earlier cards; what this card tells goes before them.
+    """
+    told = told or {}
+    known = {**(drifts or {}), **usual_rates(sessions, told)}
+    found: dict[SessionKey, SessionClock] = {}
+    for _, own in groupby(sorted(sessions, key=lambda session: session.key), key=lambda session: session.key.device):
+        line = list(own)
+        plain = [SessionClock(_anchors(session, told), _rate(session, known)) for session in line]
+        lows, highs = _lows(line, plain), _highs(line, plain, now_ms)
+        for session, clock, low, high in zip(line, plain, lows, highs, strict=True):
+            start = (low, high) if low is not None and low <= high else None
+            found[session.key] = SessionClock(clock.anchors, clock.rate, start)
+    return found
+
+
+def _between(before: Anchor, after: Anchor, mono_ms: int) -> Moment:
+    """Drift may change on the way, but not by more than it usually does; the nearer anchor bounds that."""
+    ran, whole = mono_ms - before.mono_ms, after.mono_ms - before.mono_ms
+    utc = before.utc_ms + (after.utc_ms - before.utc_ms) * ran // whole
+    error = max(before.error_ms, after.error_ms) + min(ran, whole - ran) * LEARNED_PPM // MILLION + 1
+    return Moment(utc, error, How.INTERPOLATED) if ran else Moment(utc, before.error_ms, How.ANCHORED)
+
+
+def _agree(one: Anchor, other: Anchor) -> bool:
+    ran, passed = one.mono_ms - other.mono_ms, one.utc_ms - other.utc_ms
+    slack = one.error_ms + other.error_ms + abs(ran) * UNLEARNED_PPM // MILLION
+    return ran != 0 and abs(ran - passed) <= slack
+
+
+def _anchors(session: CardSession, told: Mapping[SessionKey, Sequence[Anchor]]) -> tuple[Anchor, ...]:
+    return agreeing([*session.anchors, *told.get(session.key, ())])
+
+
+def _rate(session: CardSession, known: Mapping[str, int]) -> Rate:
+    ppm = known.get(rate_name(session))
+    return UNLEARNED if ppm is None else Rate(ppm, LEARNED_PPM)
+
+
+def _lows(line: Sequence[CardSession], plain: Sequence[SessionClock]) -> list[int | None]:
+    """The earliest that each session can have begun: after the card was last synchronised, and after the one before."""
+    lows: list[int | None] = []
+    before: int | None = None
+    for session, clock in zip(line, plain, strict=True):
+        synced = session.journal.header.get("synced", "-")
+        bounds = [bound for bound in (before, int(synced) if synced.isdigit() else None) if bound is not None]
+        low = max(bounds, default=None)
+        lows.append(low)
+        end = _edge(clock, session.last_mono_ms, -1)
+        if end is None and low is not None:
+            end = low + _least(session)
+        before = end if end is not None else before
+    return lows
+
+
+def _highs(line: Sequence[CardSession], plain: Sequence[SessionClock], now_ms: int) -> list[int]:
+    """The latest that each session can have begun: it was over before the next one began, and before now."""
+    highs: list[int] = []
+    after = now_ms
+    for session, clock in zip(reversed(line), reversed(plain), strict=True):
+        high = after - _least(session)
+        start = _edge(clock, 0, 1)
+        after = high if start is None else min(high, start)
+        highs.append(high)
+    return highs[::-1]
+
+
+def _edge(clock: SessionClock, mono_ms: int, side: int) -> int | None:
+    """The latest (side 1) or earliest (side -1) that an anchored moment can be."""
+    moment = clock.moment(mono_ms)
+    return None if moment.utc_ms is None or moment.error_ms is None else moment.utc_ms + side * moment.error_ms
+
+
+def _least(session: CardSession) -> int:
+    """The shortest that a session can have lasted."""
+    return session.last_mono_ms * MILLION // (MILLION + UNLEARNED_PPM)
