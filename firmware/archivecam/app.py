@@ -309,9 +309,11 @@ class Waking:
         began = self.hal.ticks()
         wanted = self.state.number
         file, number = self.card.create(self.state.session, wanted)
-        opened = self.hal.ticks_since(began)
-        facts = "len=%d sha=%s st=%d q=%d" % (len(picture), digest, thrown, quality)
-        self.card.fill(file, (self._head(number, mono, facts), picture[2:]))
+        with file:
+            opened = self.hal.ticks_since(began)
+            facts = "len=%d sha=%s st=%d q=%d" % (len(picture), digest, thrown, quality)
+            store.write(file, self._head(number, mono, facts))
+            store.write(file, picture[2:])
         written = self.hal.ticks_since(began)
         self.state.number = number + 1
         self.state.card_faults = 0
@@ -353,8 +355,7 @@ class Waking:
 
     def _until_next(self):
         """Milliseconds until the next waking, early enough for the shutter to open when the photo is due."""
-        lead = self.state.lead if self.settings["sleep"] == "deep" else 0
-        nap = max(self.state.due - lead - self.clock.mono(), 10)
+        nap = max(self.state.due - self.state.lead - self.clock.mono(), 10)
         self.state.planned = self.clock.mono() + nap
         return nap
 

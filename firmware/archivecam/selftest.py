@@ -103,7 +103,8 @@ def _photo(board, seen):
     began = board.ticks()
     file, _ = card.create(session, 0)
     size = len(picture)
-    card.fill(file, (picture,))
+    with file:
+        store.write(file, picture)
     took = max(board.ticks_since(began), 1)
     _must(_digest(card, store.photo_path(session, 0)) == digest, "the card gives back other bytes")
     return "%d bytes in %d ms, %d KiB/s, sha %s" % (size, took, size // took, binascii.hexlify(digest[:4]).decode())
@@ -118,15 +119,12 @@ def _light(board, seen):
 
 def _digest(card, path):
     total = hashlib.sha256()
-    file = card.vfs.open(path, "rb")
-    try:
+    with card.vfs.open(path, "rb") as file:
         while True:
             part = file.read(4096)
             if not part:
                 return total.digest()
             total.update(part)
-    finally:
-        file.close()
 
 
 def _must(truth, words):

@@ -35,10 +35,8 @@ class Card:
             if error.args[0] == _ENOENT:
                 return None
             raise
-        try:
+        with file:
             return file.read(limit)
-        finally:
-            file.close()
 
     def free_kib(self):
         """Room that is left."""
@@ -62,7 +60,10 @@ class Card:
         raise OSError(_ENOSPC)
 
     def create(self, session, number):
-        """Create a photo under its final name: (file, number), a later number where `number` is taken."""
+        """Create a photo under its final name: (file, number), a later number where `number` is taken.
+
+        The photo is safe once the file was closed without an error.
+        """
         while True:
             try:
                 return self._create(session, number), number
@@ -71,21 +72,10 @@ class Card:
                     raise
             number += 1
 
-    def fill(self, file, parts):
-        """Write a photo's parts and close it; the photo is safe once this returns."""
-        try:
-            for part in parts:
-                _write(file, part)
-        finally:
-            file.close()
-
     def log(self, session, text):
         """Add a line to the session's journal, with its CRC32."""
-        file = self.vfs.open(session_path(session) + "/LOG.TXT", "ab")
-        try:
-            _write(file, seal(text))
-        finally:
-            file.close()
+        with self.vfs.open(session_path(session) + "/LOG.TXT", "ab") as file:
+            write(file, seal(text))
 
     def header(self, session):
         """The first line of a session's journal, without its CRC; None where it is missing or not whole."""
@@ -148,6 +138,7 @@ def unseal(line):
     return body.decode()
 
 
-def _write(file, part):
+def write(file, part):
+    """Write all of a part, or raise."""
     if file.write(part) != len(part):
         raise OSError(_ENOSPC)

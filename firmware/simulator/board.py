@@ -3,6 +3,7 @@
 `World` is what outlives a waking: true time, the chip's clock and memories, the card in the slot, the plan of faults.
 """
 
+import gc
 import hashlib
 from array import array
 
@@ -67,12 +68,18 @@ class World:
             self.cause = "deepsleep"
             self.naps.append(sleep.args[0])
             self.pass_asleep(sleep.args[0])
+            self._tidy()
             return "asleep"
         except ChipReset:
             self.cause = "crash"
             self.pass_awake(BOOT_MS)
             return "reset"
         return "returned"
+
+    def _tidy(self):
+        """A chip wakes with empty memory; here what is kept would lie scattered among what is not."""
+        if len(self.naps) % 16 == 0 and hasattr(gc, "mem_free"):
+            gc.collect()
 
     def power_off(self, away_ms=60_000):
         """Take the battery out, and put it back later: the clock starts from its beginning again."""
@@ -286,8 +293,15 @@ class LedgerFile:
         self.hash.update(part)
         return count
 
-    def close(self):
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
         self.file.close()
+        if kind is None:
+            self._note()
+
+    def _note(self):
         slot = self.world.slot
         self.world.stored.append({
             "path": self.path,

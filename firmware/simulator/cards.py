@@ -46,14 +46,16 @@ class Disk:
         self.writes = 0
 
     def readblocks(self, block, buffer, offset=0):
-        self._fail(len(buffer) // SECTOR)
+        before = self.reads + self.writes
         self.reads += len(buffer) // SECTOR
+        self._fail(before)
         self.file.seek(block * SECTOR)
         self.file.readinto(buffer)
 
     def writeblocks(self, block, buffer, offset=0):
-        self._fail(len(buffer) // SECTOR)
+        before = self.reads + self.writes
         self.writes += len(buffer) // SECTOR
+        self._fail(before)
         if self.log:
             for index in range(len(buffer) // SECTOR):
                 self.log.write((block + index).to_bytes(4, "little"))
@@ -73,10 +75,9 @@ class Disk:
         if self.log:
             self.log.close()
 
-    def _fail(self, count):
-        done = self.reads + self.writes
-        for index in range(count):
-            if done + index in self.faults:
+    def _fail(self, before):
+        for operation in range(before, self.reads + self.writes):
+            if operation in self.faults:
                 raise OSError(5)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from mmap import mmap
     from pathlib import Path
 
 SECTOR = 512
@@ -89,7 +90,7 @@ def _info_sector(free: int) -> bytes:
 class Image:
     """An image with some of its sectors replaced: a card as a power cut left it."""
 
-    def __init__(self, base: bytes, changed: Mapping[int, bytes] | None = None) -> None:
+    def __init__(self, base: bytes | mmap, changed: Mapping[int, bytes] | None = None) -> None:
         self._base = base
         self._changed = changed or {}
         self.layout = self._read_layout()
