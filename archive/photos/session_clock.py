@@ -84,11 +84,11 @@ NEVER_KNOWN = Moment(None, None, How.UNKNOWN)
 
 @dataclass(frozen=True, slots=True)
 class SessionClock:
-    """What is known of one session's time. `start` bounds the moment of mono 0 where there is no anchor."""
+    """What is known of one session's time. `start` is the moment of mono 0 as its neighbours bound it."""
 
     anchors: tuple[Anchor, ...]
     rate: Rate = UNLEARNED
-    start: tuple[int, int] | None = None
+    start: Moment = NEVER_KNOWN
 
     def moment(self, mono_ms: int | None) -> Moment:
         """When the session's count stood at `mono_ms`."""
@@ -96,11 +96,10 @@ class SessionClock:
             return NEVER_KNOWN
         if self.anchors:
             return self._from_anchors(mono_ms)
-        if self.start is None:
+        if self.start.utc_ms is None or self.start.error_ms is None:
             return NEVER_KNOWN
-        low, high = self.start
-        middle = (low + high) // 2 + self.rate.true(mono_ms)
-        return Moment(middle, (high - low + 1) // 2 + self.rate.error(mono_ms), How.ESTIMATED)
+        error = self.start.error_ms + self.rate.error(mono_ms)
+        return Moment(self.start.utc_ms + self.rate.true(mono_ms), error, How.ESTIMATED)
 
     def _from_anchors(self, mono_ms: int) -> Moment:
         after = bisect_right(self.anchors, mono_ms, key=lambda anchor: anchor.mono_ms)
@@ -172,10 +171,20 @@ def clocks(
         line = list(own)
         plain = [SessionClock(_anchors(session, told), _rate(session, known)) for session in line]
         lows, highs = _lows(line, plain), _highs(line, plain, now_ms)
+        reached = None
         for session, clock, low, high in zip(line, plain, lows, highs, strict=True):
-            start = (low, high) if low is not None and low <= high else None
-            found[session.key] = SessionClock(clock.anchors, clock.rate, start)
+            placed = SessionClock(clock.anchors, clock.rate, _start(low, high, reached))
+            reached = placed.moment(session.last_mono_ms).utc_ms or reached
+            found[session.key] = placed
     return found
+
+
+def _start(low: int | None, high: int, reached: int | None) -> Moment:
+    """The middle of what is possible, but not before the session before it ended: sessions keep their order."""
+    if low is None or low > high:
+        return NEVER_KNOWN
+    guess = min(max((low + high) // 2, reached or low), high)
+    return Moment(guess, max(guess - low, high - guess) + 1, How.ESTIMATED)
 
 
 def _between(before: Anchor, after: Anchor, mono_ms: int) -> Moment:
