@@ -46,6 +46,13 @@ class World:
         self.stored = []
         self.frames = Frames(plan)
 
+    def called(self, name):
+        """Count a call to the board, and fail where the plan says so."""
+        index = self.calls.get(name, 0)
+        self.calls[name] = index + 1
+        if index in self.faults.get(name, ()):
+            raise OSError(5)
+
     def pass_awake(self, ms):
         """Let time pass while the crystal runs: the chip's clock is right to a few parts in a million."""
         self.true_ms += ms
@@ -96,106 +103,99 @@ class Board:
         self.world = world
         self.began = world.raw_ms
 
-    def _call(self, name):
-        calls = self.world.calls
-        index = calls.get(name, 0)
-        calls[name] = index + 1
-        if index in self.world.faults.get(name, ()):
-            raise OSError(5)
-
     def wake(self):
-        self._call("wake")
+        self.world.called("wake")
 
     def now_ms(self):
-        self._call("now_ms")
+        self.world.called("now_ms")
         return self.world.raw_ms
 
     def step_ms(self, delta):
-        self._call("step_ms")
+        self.world.called("step_ms")
         self.world.raw_ms += delta
         self.began += delta
 
     def ticks(self):
-        self._call("ticks")
+        self.world.called("ticks")
         return (self.world.raw_ms - self.began) & 0x3FFFFFFF
 
     def ticks_since(self, earlier):
-        self._call("ticks_since")
+        self.world.called("ticks_since")
         return (self.world.raw_ms - self.began - earlier) & 0x3FFFFFFF
 
     def sleep_ms(self, ms):
-        self._call("sleep_ms")
+        self.world.called("sleep_ms")
         self.world.pass_awake(ms)
 
     def deepsleep(self, ms):
-        self._call("deepsleep")
+        self.world.called("deepsleep")
         raise Asleep(ms)
 
     def reset(self):
         raise ChipReset
 
     def reset_cause(self):
-        self._call("reset_cause")
+        self.world.called("reset_cause")
         return self.world.cause
 
     def rtc_load(self):
-        self._call("rtc_load")
+        self.world.called("rtc_load")
         return self.world.rtc
 
     def rtc_save(self, block):
-        self._call("rtc_save")
+        self.world.called("rtc_save")
         self.world.rtc = bytes(block)
 
     def nvs_get(self, name):
-        self._call("nvs_get")
+        self.world.called("nvs_get")
         return self.world.nvs.get(name, 0)
 
     def nvs_set(self, name, value):
-        self._call("nvs_set")
+        self.world.called("nvs_set")
         self.world.nvs[name] = value
 
     def device_id(self):
-        self._call("device_id")
+        self.world.called("device_id")
         return self.world.plan.get("device", "a0b1c2d3e4f5")
 
     def random32(self):
-        self._call("random32")
+        self.world.called("random32")
         seed = "%s %d %d" % (self.world.plan.get("seed", 1), self.world.true_ms, self.world.calls["random32"])
         return int.from_bytes(hashlib.sha256(seed.encode()).digest()[:4], "little")
 
     def card(self, mhz):
-        self._call("card")
+        self.world.called("card")
         if self.world.vfs is None:
             raise OSError(19)
         return Ledger(self.world.vfs(), self.world)
 
     def camera(self, settings):
-        self._call("camera")
+        self.world.called("camera")
         self.world.pass_awake(500)
         return Camera(self)
 
     def cam_power(self, on):
-        self._call("cam_power")
+        self.world.called("cam_power")
 
     def led(self, on):
-        self._call("led")
+        self.world.called("led")
         self.world.blinks += on
 
     def switch(self, pin):
-        self._call("switch")
+        self.world.called("switch")
         return self.world.switched
 
     def battery_mv(self, pin, ratio):
-        self._call("battery_mv")
+        self.world.called("battery_mv")
         return self.world.millivolts
 
     def ntp(self, ssid, password, host, limit_ms):
-        self._call("ntp")
+        self.world.called("ntp")
         self.world.pass_awake(2000)
         return (self.world.true_ms, 50) if self.world.network else None
 
     def feed(self):
-        self._call("feed")
+        self.world.called("feed")
 
 
 class Camera:
@@ -205,7 +205,7 @@ class Camera:
         self.board = board
 
     def shot(self):
-        self.board._call("shot")
+        self.board.world.called("shot")
         world = self.board.world
         world.pass_awake(120)
         world.shots += 1
@@ -214,11 +214,11 @@ class Camera:
         return None if content is None else memoryview(array("b", content))
 
     def quality(self, percent):
-        self.board._call("quality")
+        self.board.world.called("quality")
         self.board.world.frames.quality = percent
 
     def close(self):
-        self.board._call("close")
+        self.board.world.called("close")
 
 
 class Frames:

@@ -39,8 +39,9 @@ def test_a_setting_is_read_as_a_person_would(line: bytes, key: str, value: objec
 @pytest.mark.parametrize(
     "line",
     [
-        b"interval = 1", b"interval = 3601", b"interval = soon", b"interval =", b"interval", b"rotate = 45", b"frame = 4K",
-        b"quality = 85.5", b"flash = 1", b"privacy_pin = 4", b"gainceiling = 3", b"tz_min = 841", b"interval = 5",
+        b"interval = 1", b"interval = 3601", b"interval = soon", b"interval =", b"interval", b"rotate = 45",
+        b"frame = 4K", b"quality = 85.5", b"flash = 1", b"privacy_pin = 4", b"gainceiling = 3", b"tz_min = 841",
+        b"interval = 5",
         b"\xff\xfe\x00 = 1", b"reserve_mb = 1", b"sleep = light",
     ],
 )  # fmt: skip

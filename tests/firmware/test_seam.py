@@ -19,7 +19,7 @@ OUT, IN, PULL_UP = "out", "in", "up"
 
 
 class Recorder:
-    """Stub modules of the image that write down every call."""
+    """Every call to the stubs of the image's modules, in order."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[Any, ...]] = []
@@ -29,75 +29,84 @@ class Recorder:
     def note(self, *words: Any) -> None:  # noqa: ANN401
         self.calls.append(words)
 
-    def modules(self) -> dict[str, ModuleType]:
-        record = self
 
-        class Pin:
-            OUT, IN, PULL_UP = OUT, IN, PULL_UP
+def pins(record: Recorder) -> type:
+    class Pin:
+        OUT, IN, PULL_UP = OUT, IN, PULL_UP
 
-            def __init__(self, pin: int, mode: str, pull: str | None = None, **settings: object) -> None:
-                self.pin = pin
-                record.note("pin", pin, mode, pull, settings)
+        def __init__(self, pin: int, mode: str, pull: str | None = None, **settings: object) -> None:
+            self.pin = pin
+            record.note("pin", pin, mode, pull, settings)
 
-            def value(self, level: int | None = None) -> int:
-                record.note("value", self.pin, level)
-                return record.levels.get(self.pin, 1)
+        def value(self, level: int | None = None) -> int:
+            record.note("value", self.pin, level)
+            return record.levels.get(self.pin, 1)
 
-        class SDCard:
-            def __init__(self, **settings: object) -> None:
-                record.note("sdcard", settings)
+    return Pin
 
-            def deinit(self) -> None:
-                record.note("sdcard off")
 
-        class Camera:
-            def __init__(self, **settings: object) -> None:
-                record.note("camera", settings)
+def parts(record: Recorder, name: str) -> type:
+    """A part that is opened with settings and closed with deinit."""
 
-            def capture(self) -> memoryview:
-                return memoryview(b"frame")
+    class Part:
+        def __init__(self, **settings: object) -> None:
+            record.note(name, settings)
 
-            def deinit(self) -> None:
-                record.note("camera off")
+        def deinit(self) -> None:
+            record.note(f"{name} off")
 
-        class NVS:
-            def __init__(self, space: str) -> None:
-                self.kept: dict[str, int] = {}
+    return Part
 
-            def get_i32(self, name: str) -> int:
-                if name not in self.kept:
-                    raise OSError(-4354)
-                return self.kept[name]
 
-            def set_i32(self, name: str, value: int) -> None:
-                self.kept[name] = value
+def flash_memory(record: Recorder) -> type:
+    class NVS:
+        def __init__(self, space: str) -> None:
+            self.kept: dict[str, int] = {}
 
-            def commit(self) -> None:
-                record.note("commit")
+        def get_i32(self, name: str) -> int:
+            if name not in self.kept:
+                raise OSError(-4354)
+            return self.kept[name]
 
-        rtc = SimpleNamespace(datetime=lambda moment: record.note("datetime", moment), memory=lambda *block: b"")
-        machine = {
-            "Pin": Pin, "SDCard": SDCard, "RTC": lambda: rtc, "PWRON_RESET": 1, "HARD_RESET": 2, "WDT_RESET": 3,
-            "DEEPSLEEP_RESET": 4, "SOFT_RESET": 5, "reset_cause": lambda: record.cause,
-            "unique_id": lambda: b"\xa0\xb1\xc2\xd3\xe4\xf5", "deepsleep": lambda ms: record.note("deepsleep", ms),
-            "reset": lambda: record.note("reset"),
-            "WDT": lambda timeout: SimpleNamespace(feed=lambda: record.note("feed", timeout)),
-        }  # fmt: skip
-        sizes = {name: name for name in ("UXGA", "SXGA", "HD", "XGA", "SVGA", "VGA")}
-        gains = {f"X{gain}": gain for gain in (2, 4, 8, 16, 32, 64, 128)}
-        camera = {
-            "Camera": Camera, "FrameSize": SimpleNamespace(**sizes), "GainCeiling": SimpleNamespace(**gains),
-            "GrabMode": SimpleNamespace(WHEN_EMPTY=0, LATEST=1), "PixelFormat": SimpleNamespace(JPEG=4),
-        }  # fmt: skip
-        vfs = {"VfsFat": lambda disk: record.note("mount") or "fat"}
-        contents: dict[str, dict[str, Any]] = {
-            "machine": machine, "camera": camera, "esp32": {"NVS": NVS}, "network": {}, "vfs": vfs,
-        }  # fmt: skip
-        made = {}
-        for name, content in contents.items():
-            made[name] = ModuleType(name)
-            made[name].__dict__.update(content)
-        return made
+        def set_i32(self, name: str, value: int) -> None:
+            self.kept[name] = value
+
+        def commit(self) -> None:
+            record.note("commit")
+
+    return NVS
+
+
+def mount(record: Recorder) -> str:
+    record.note("mount")
+    return "fat"
+
+
+def stubs(record: Recorder) -> dict[str, ModuleType]:
+    rtc = SimpleNamespace(datetime=lambda moment: record.note("datetime", moment), memory=lambda *block: b"")
+    machine = {
+        "Pin": pins(record), "SDCard": parts(record, "sdcard"), "RTC": lambda: rtc, "PWRON_RESET": 1, "HARD_RESET": 2,
+        "WDT_RESET": 3, "DEEPSLEEP_RESET": 4, "SOFT_RESET": 5, "reset_cause": lambda: record.cause,
+        "unique_id": lambda: b"\xa0\xb1\xc2\xd3\xe4\xf5", "deepsleep": lambda ms: record.note("deepsleep", ms),
+        "reset": lambda: record.note("reset"),
+        "WDT": lambda timeout: SimpleNamespace(feed=lambda: record.note("feed", timeout)),
+    }  # fmt: skip
+    sizes = {name: name for name in ("UXGA", "SXGA", "HD", "XGA", "SVGA", "VGA")}
+    gains = {f"X{gain}": gain for gain in (2, 4, 8, 16, 32, 64, 128)}
+    camera = {
+        "Camera": parts(record, "camera"), "FrameSize": SimpleNamespace(**sizes),
+        "GainCeiling": SimpleNamespace(**gains), "GrabMode": SimpleNamespace(WHEN_EMPTY=0, LATEST=1),
+        "PixelFormat": SimpleNamespace(JPEG=4),
+    }  # fmt: skip
+    contents: dict[str, dict[str, Any]] = {
+        "machine": machine, "camera": camera, "esp32": {"NVS": flash_memory(record)}, "network": {},
+        "vfs": {"VfsFat": lambda _: mount(record)},
+    }  # fmt: skip
+    made = {}
+    for name, content in contents.items():
+        made[name] = ModuleType(name)
+        made[name].__dict__.update(content)
+    return made
 
 
 @pytest.fixture
@@ -108,7 +117,7 @@ def record() -> Recorder:
 @pytest.fixture
 def hal(record: Recorder, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     module("archivecam")
-    for name, made in record.modules().items():
+    for name, made in stubs(record).items():
         monkeypatch.setitem(sys.modules, name, made)
     monkeypatch.delitem(sys.modules, "archivecam.hal_esp32", raising=False)
     loaded = importlib.import_module("archivecam.hal_esp32")
@@ -164,9 +173,11 @@ def test_each_reset_has_its_name(hal: ModuleType, record: Recorder, code: int, c
     assert hal.Board().reset_cause() == cause
 
 
-def test_the_raw_clock_is_in_unix_milliseconds_and_can_be_set(hal: ModuleType, record: Recorder) -> None:
+def test_the_raw_clock_is_in_unix_milliseconds_and_can_be_set(
+    hal: ModuleType, record: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     board = hal.Board()
-    hal._EPOCH_MS = 946_684_800_000
+    monkeypatch.setattr(hal, "_EPOCH_MS", 946_684_800_000)
     assert board.now_ms() == 946_684_805_000
     board.step_ms(1_790_000_000_123 - board.now_ms())
     assert record.calls[-1] == ("datetime", (2026, 9, 21, 0, 14, 13, 20, 123_000))

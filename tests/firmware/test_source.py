@@ -91,6 +91,6 @@ def test_the_manifest_and_the_firmware_agree_on_the_version() -> None:
 
 def test_the_firmware_is_clean_by_its_own_rules() -> None:
     for arguments in (["check"], ["format", "--check"]):
-        command = [sys.executable, "-m", "ruff", *arguments, "--config", str(FIRMWARE / "ruff.toml"), str(FIRMWARE)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        command = [sys.executable, "-m", "ruff", *arguments, "."]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=FIRMWARE)
         assert done.returncode == 0, done.stdout

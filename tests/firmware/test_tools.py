@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from PIL import Image
 
 from archive.photos import camera_card
+from tests.firmware import micropython
 from tests.firmware.running import FIRMWARE, audit, journal, kinds, module
 
 if TYPE_CHECKING:
@@ -76,6 +78,66 @@ def test_a_file_that_arrived_broken_is_noticed(tmp_path: Path) -> None:
     run.dry = False  # type: ignore[attr-defined]
     with pytest.raises(flash.FlashError, match=r"main\.py did not arrive whole"):
         flash._verify(run, "PORT", {"main.py": main})
+
+
+@pytest.fixture
+def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:  # noqa: ANN401
+    """The simulator in the place of the chip."""
+    player = module("simulator.board")
+    world = player.World({"seed": 3})
+    folder = module("simulator.cards").Folder(str(tmp_path))
+    world.vfs, world.slot = (lambda: folder), folder
+    stub = ModuleType("archivecam.hal_esp32")
+    stub.__dict__["Board"] = lambda: player.Board(world)
+    monkeypatch.setitem(sys.modules, "archivecam.hal_esp32", stub)
+    monkeypatch.setattr(module("archivecam"), "hal_esp32", stub, raising=False)
+    for name in ("archivecam.selftest", "archivecam.tool"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    return world
+
+
+def test_the_self_test_passes_what_a_host_can_and_fails_what_it_cannot(
+    board: Any,  # noqa: ANN401
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert not module("archivecam.selftest").run()
+    words = [line.split()[:2] for line in capsys.readouterr().out.splitlines()]
+    assert [name for verdict, name in words if verdict == "PASS"] == [
+        "clock",
+        "number",
+        "card",
+        "camera",
+        "photo",
+        "light",
+    ]
+    assert [name for verdict, name in words if verdict == "FAIL"] == ["image", "memory"]
+    assert len(list(tmp_path.rglob("*.JPG"))) == 1
+    assert board.nvs == {"selftest": 12345, "session": 1}
+
+
+def test_a_clock_set_by_hand_starts_a_session_that_knows_the_time(
+    board: Any,  # noqa: ANN401
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    tool = module("archivecam.tool")
+    with pytest.raises(module("simulator.board").Asleep):
+        tool.set_utc(1_790_000_000_000)
+    assert kinds(journal(tmp_path), "T") == ["T 0 1790000000000 1000 usb"]
+    tool.info()
+    assert "session 1, next photo 1" in capsys.readouterr().out
+    assert board.rtc
+
+
+def test_ci_may_insist_on_micropython(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(micropython, "find", lambda: None)
+    monkeypatch.delenv(micropython.REQUIRED, raising=False)
+    with pytest.raises(pytest.skip.Exception):
+        micropython.interpreter()
+    monkeypatch.setenv(micropython.REQUIRED, "1")
+    with pytest.raises(pytest.fail.Exception):
+        micropython.interpreter()
 
 
 def test_a_simulated_card_holds_the_given_pictures(tmp_path: Path) -> None:
