@@ -70,6 +70,16 @@ class Disk:
             return SECTOR
         return 0
 
+    def save(self, path):
+        """Copy the image as it is now."""
+        self.file.seek(0)
+        with open(path, "wb") as copy:
+            while True:
+                part = self.file.read(1 << 16)
+                if not part:
+                    return
+                copy.write(part)
+
     def close(self):
         self.file.close()
         if self.log:

@@ -32,7 +32,9 @@ def _step(world, slot, step):
     if name == "card":
         _close(slot)
         return _insert(world, value)
-    if name == "faults":
+    if name == "save":
+        slot.save(value)
+    elif name == "faults":
         slot.faults = {slot.reads + slot.writes + index for index in value}
     else:
         _STEPS[name](world, value)
