@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from archive.errors import ArchiveError
 from archive.photos.drawing import annotated, save_jpeg
 from archive.photos.reading import decode
 
@@ -22,7 +23,10 @@ def save(answer: Answer, folder: Path, originals: Originals) -> list[Path]:
 
     Files are named by rank: `01-IMG_0042.jpg`. The folder is made if it is missing.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ArchiveError(f"{folder} cannot be made ({error.strerror}); name another folder to save in") from error
     wanted = {hit.rank: hit for hit in (*(one.hit for one in answer.sightings[:1]), *answer.hits)}
     return [_save_one(hit, folder, originals) for _, hit in sorted(wanted.items())]
 

@@ -96,8 +96,7 @@ class _Shelf:
     def everything(self, vector: Vectors) -> tuple[Scores, Background]:
         """Score every photo: exact, and as long as the archive is large."""
         packs = (pack for _, pack in self._reader.packs(self._pair_id, photos=self._photos))
-        scores = ranking.score(packs, vector)
-        return scores, verdicts.background(scores.segments)
+        return ranking.score(packs, vector), self._background(vector)
 
     def nearest(self, vector: Vectors, limit: int) -> tuple[Scores, Background]:
         """Score the photos that can be among the first `limit` or clear the bar.
@@ -108,7 +107,7 @@ class _Shelf:
         if len(self._index) == 0:
             return self.everything(vector)
         scores = ranking.score(self._outside_shards(), vector)
-        background = verdicts.background(ranking.score(self._sample(), vector).segments)
+        background = self._background(vector)
         bar = background.score_at(verdicts.MAYBE_AT)
         reach = FIRST_REACH
         while True:
@@ -131,14 +130,21 @@ class _Shelf:
             for _, pack in packs:
                 yield pack
 
+    def _background(self, vector: Vectors) -> Background:
+        """How the query scores against the whole archive, whatever part of it is asked about.
+
+        A thing that fills the chosen hour must not become its own background.
+        """
+        return verdicts.background(ranking.score(self._sample(), vector).segments)
+
     def _sample(self) -> Iterator[Pack]:
-        """Packs spread evenly over those that may be looked at."""
-        if self._photos is not None:
-            step = max(1, len(self._photos) // SAMPLED_PHOTOS)
-            yield from self.packs_of(self._photos[::step]).values()
+        """Packs spread evenly over the archive; all of them while they are so few that no shard holds any."""
+        shards = self._reader.shards(self._pair_id)
+        if not shards:
+            for _, pack in self._reader.packs(self._pair_id):
+                yield pack
             return
-        newest = max(span.last_pack for span in self._reader.shards(self._pair_id))
-        for start in np.linspace(0, newest, SAMPLED_PHOTOS // _RUN, endpoint=False, dtype=np.int64):
+        for start in np.linspace(0, shards[-1].last_pack, SAMPLED_PHOTOS // _RUN, endpoint=False, dtype=np.int64):
             for _, pack in islice(self._reader.packs(self._pair_id, int(start)), _RUN):
                 yield pack
 

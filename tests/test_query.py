@@ -192,3 +192,28 @@ def test_every_colour_is_found_where_it_is(archive: Commands, tmp_path: Path) ->
         answer = archive("query", colour, "--json", "--limit", 3).object
         found = {int(hit["photo"]["name"][4:8]) % 6 for hit in answer["hits"]}
         assert found == {number}, colour
+
+
+def test_a_narrower_range_never_unsees_a_photo(archive: Commands, tmp_path: Path) -> None:
+    for minute in range(40):
+        colour = "red" if minute >= 20 else "blue"
+        squares = {colour: SQUARE, "white": (minute, 0, minute + 2, 2)}
+        coloured_photos.write(tmp_path / "card" / f"{minute}.jpg", squares, MORNING + timedelta(minutes=minute))
+    archive("ingest", tmp_path / "card")
+    whole = archive("query", "red", "--json").object
+    narrow = archive("query", "red", "--after", "2026-11-20T08:20Z", "--json").object
+    one = archive("query", "red", "--after", "2026-11-20T08:39Z", "--json").object
+    assert whole["verdict"] == narrow["verdict"] == one["verdict"] == "seen"
+    assert len(one["hits"]) == 1
+
+
+@pytest.mark.parametrize("text", ["", "  ", "\udcff"])
+def test_what_is_no_text_is_wrong_usage(filled: Commands, text: str) -> None:
+    assert filled("query", text).code == 2
+
+
+def test_a_place_that_cannot_be_made_is_named(filled: Commands, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = filled("query", "red", "--save", tmp_path / "file" / "found")
+    assert done.code == 3
+    assert "cannot be made" in done.err

@@ -66,8 +66,11 @@ def command(
     from archive.types import Query, Verdict
 
     now = datetime.now(UTC)
+    words = " ".join(text).strip()
+    if not words or any(0xD800 <= ord(letter) <= 0xDFFF for letter in words):  # nothing, or bytes that are no text
+        raise click.UsageError('ask with words, such as: archive query "my keys"')
     query = Query(
-        text=" ".join(text),
+        text=words,
         limit=limit,
         after=moments.parse(after, now) if after else None,
         before=moments.parse(before, now) if before else None,
@@ -91,7 +94,7 @@ def command(
         for note in answers.footnotes(answer):
             click.echo(note, err=True)
     if save is not None:
-        click.echo(f"saved {saved} pictures to {save}", err=True)
+        click.echo(f"saved {saved} picture{'' if saved == 1 else 's'} to {save}", err=True)
     return 0 if answer.verdict in {Verdict.SEEN, Verdict.MAYBE} else NOTHING_SEEN
 
 
