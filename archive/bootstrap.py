@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from archive.errors import ArchiveError, SpaceMismatch, UsageError
+from archive.errors import ArchiveError, CatalogDamaged, SpaceMismatch, UsageError
 from archive.settings import PairChoice
 
 if TYPE_CHECKING:
@@ -30,6 +30,12 @@ if TYPE_CHECKING:
     from archive.types import Answer, Pair, Photo, Query, Vectors
 
 DEFAULT_PAIR = "standard"
+
+PATIENCE = 2.0
+"""Seconds that a command waits for another writer; a query that remembers its words is done in milliseconds."""
+
+MOST_WORKERS = 8
+"""Photos observed side by side at the most: each has a network and its pixels in memory."""
 
 
 def _grid() -> Segmenter:
@@ -61,7 +67,7 @@ def writing(settings: Settings) -> Iterator[Catalog]:
     from archive.catalog.lock import writer_lock
     from archive.catalog.writer import Catalog
 
-    with writer_lock(settings.home), Catalog.open(settings.catalog) as catalog:
+    with writer_lock(settings.home, PATIENCE), Catalog.open(settings.catalog) as catalog:
         yield catalog
 
 
@@ -191,7 +197,7 @@ def ingesting(settings: Settings, choice: PairChoice) -> Iterator[Destination]:
             pair_id=pair_id,
             index=shards,
             seal_at=settings.seal_at,
-            workers=processors(),
+            workers=min(processors(), MOST_WORKERS),
         )
 
 
@@ -212,10 +218,13 @@ def check(settings: Settings, watcher: upkeep.Watcher, *, data: bool) -> list[up
     from archive import upkeep
 
     findings = list(upkeep.check_rows(settings.catalog, data=data))
-    with reading(settings) as reader:
-        findings += upkeep.check_originals(reader, originals(settings), watcher, data=data)
-        if answering := reader.answering():
-            findings += upkeep.check_index(index(settings, reader, *answering))
+    try:
+        with reading(settings) as reader:
+            findings += upkeep.check_originals(reader, originals(settings), watcher, data=data)
+            if answering := reader.answering():
+                findings += upkeep.check_index(index(settings, reader, *answering))
+    except CatalogDamaged as error:
+        findings.append(upkeep.unreadable(error))
     return findings
 
 
@@ -251,7 +260,9 @@ def reindex(settings: Settings, report: Report, watcher: Watcher) -> None:
         pair_id, pair = wanted
         if catalog.pending(pair_id):
             seeing, _ = observer(settings, PairChoice(), pair)
-            embed_missing(catalog, originals(settings), seeing, pair_id, processors(), report, watcher)
+            embed_missing(
+                catalog, originals(settings), seeing, pair_id, min(processors(), MOST_WORKERS), report, watcher
+            )
         if not catalog.pending(pair_id):
             catalog.set_answering(pair_id)
         shards = index(settings, catalog, pair_id, pair)
@@ -313,6 +324,10 @@ def _existing(source: str, option: str) -> Path:
 
 
 def _absolute(source: str) -> str:
-    """A source as it is remembered: a path must not depend on where the command was run."""
+    """A source as it is remembered: a path must not depend on where the command was run, and a name is no path."""
+    from archive.pairs.registry import PAIRS
+
+    if source in {*SEGMENTERS, *EMBEDDERS, *PAIRS}:
+        return source
     path = Path(source).expanduser()
     return str(path.absolute()) if path.exists() else source

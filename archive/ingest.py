@@ -7,13 +7,14 @@ next run goes on from there.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from archive import shelving
 from archive.catalog.writer import NewPhoto
-from archive.errors import PhotoError, SourceVanished, UsageError
+from archive.errors import ArchiveError, PhotoError, SourceVanished, UsageError
 from archive.photos.capture_time import capture_time
 from archive.photos.cards import FoundFile, find, is_gone
 from archive.photos.names import printable
@@ -118,7 +119,7 @@ def ingest(path: Path, destination: Destination, report: Report, watcher: Watche
     """
     source, files = _files(path, destination.home, report)
     watcher.begin(len(files))
-    _take_in(_candidates(files, source, destination.catalog, report, watcher), destination, report, watcher)
+    _take_in(_candidates(files, source, destination, report, watcher), destination, report, watcher)
 
 
 def adopt(destination: Destination, report: Report, watcher: Watcher) -> None:
@@ -130,7 +131,7 @@ def adopt(destination: Destination, report: Report, watcher: Watcher) -> None:
     orphans = [path for digest, path in destination.originals.stored() if catalog.photo_id(digest) is None]
     watcher.begin(len(orphans))
     files = [FoundFile(path, os.fsencode(path.name)) for path in orphans]
-    _take_in(_candidates(files, source, catalog, report, watcher), destination, report, watcher)
+    _take_in(_candidates(files, source, destination, report, watcher), destination, report, watcher)
 
 
 def rehearse(path: Path, home: Path, is_known: Callable[[str], bool], report: Report, watcher: Watcher) -> None:
@@ -177,21 +178,21 @@ def _files(path: Path, home: Path, report: Report) -> tuple[Source, list[FoundFi
 
 
 def _candidates(
-    files: Iterable[FoundFile], source: Source, catalog: Catalog, report: Report, watcher: Watcher
+    files: Iterable[FoundFile], source: Source, destination: Destination, report: Report, watcher: Watcher
 ) -> Iterator[_Candidate]:
     """The files that hold a new photo; known and unreadable ones are settled on the way."""
     for file in files:
         try:
             found = _read(file, source)
             digest = digest_of(found.content)
-            known = catalog.photo_id(digest)
+            known = destination.catalog.photo_id(digest)
             if known is None:
                 yield _Candidate(file, found, digest, decode(found.content))
                 continue
         except PhotoError as error:
             report.unreadable.append(Unreadable(file.path, str(error)))
         else:
-            _found_again(known, file, found, catalog, report)
+            _found_again(known, digest, file, found, destination, report)
         watcher.step()
 
 
@@ -212,8 +213,11 @@ def _take_in(candidates: Iterable[_Candidate], destination: Destination, report:
     for candidate, pack in destination.observer.observe_all(candidates, destination.workers):
         _keep(candidate, pack, destination, report)
         watcher.step()
-        if report.new % SHELVE_EVERY == 0:
-            _shelve(destination)
+        if report.new and report.new % SHELVE_EVERY == 0:
+            with suppress(
+                ArchiveError
+            ):  # the card goes first; what keeps the index from being written is said at the end
+                _shelve(destination)
     _shelve(destination)
 
 
@@ -222,7 +226,7 @@ def _keep(candidate: _Candidate, pack: Pack, destination: Destination, report: R
     known = catalog.photo_id(candidate.digest)
     if known is not None:
         # A copy of it stood a few files before, and was not in yet when this one was read.
-        _found_again(known, file, found, catalog, report)
+        _found_again(known, candidate.digest, file, found, destination, report)
         return
     photo = candidate.photo
     # The original is durable before any row speaks of it; a crash in between leaves a file that the next run adopts.
@@ -245,7 +249,15 @@ def _keep(candidate: _Candidate, pack: Pack, destination: Destination, report: R
     report.new += 1
 
 
-def _found_again(photo_id: int, file: FoundFile, found: FileContent, catalog: Catalog, report: Report) -> None:
+def _found_again(
+    photo_id: int, digest: str, file: FoundFile, found: FileContent, destination: Destination, report: Report
+) -> None:
+    """Remember where a known photo stands too; if its original is gone or cut short, here are its bytes."""
+    catalog, originals = destination.catalog, destination.originals
+    suffix = catalog.photos([photo_id])[photo_id].suffix
+    original = originals.path(digest, suffix)
+    if not original.is_file() or original.stat().st_size != len(found.content):
+        originals.put(found.content, digest, suffix, found.modified)
     catalog.add_source(photo_id, os.fsencode(file.path.name), file.relative, found.modified)
     report.known += 1
 

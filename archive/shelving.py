@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from archive import sealing
+from archive.errors import ArchiveError
 from archive.types import ORDINAL_BITS
 
 if TYPE_CHECKING:
@@ -48,7 +49,11 @@ def mend(catalog: Catalog, index: VectorIndex, pair_id: int) -> int:
 
 def _seal(catalog: Catalog, index: VectorIndex, pair_id: int, seal: Seal) -> None:
     ids, vectors = _contents(catalog, pair_id, seal, index.dim)
-    added = [index.add(ids, vectors, (seal.first_pack, seal.last_pack))] if len(ids) else []
+    try:
+        added = [index.add(ids, vectors, (seal.first_pack, seal.last_pack))] if len(ids) else []
+    except OSError as error:
+        reason = f"the search index cannot be written ({error.strerror}); every photo is kept and found without it"
+        raise ArchiveError(f"{reason}, mend that and run: archive reindex") from error
     catalog.replace_shards(pair_id, added, seal.replaces)
     for shard in seal.replaces:
         index.remove(shard)

@@ -81,6 +81,11 @@ def check_index(index: VectorIndex) -> Iterator[Finding]:
         yield Finding(Severity.CACHE, message)
 
 
+def unreadable(error: CatalogDamaged) -> Finding:
+    """The finding that the catalog could not be read to its end."""
+    return Finding(Severity.DAMAGE, f"the catalog cannot be read to its end ({error}); the originals are untouched")
+
+
 def _check_original(photo: Photo, size: int, originals: Originals, *, data: bool) -> Iterator[Finding]:
     path = originals.path(photo.digest, photo.suffix)
     try:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from archive import bootstrap
+from archive import bootstrap, settings
 from archive.catalog.lock import writer_lock
 from archive.originals import Originals
 from archive.photos.reading import digest_of
@@ -202,3 +202,44 @@ def test_a_card_that_goes_away_ends_the_run_with_its_own_code(
     assert 1 <= kept < 6
     card.with_name("pulled").rename(card)
     assert archive("ingest", card).out.startswith(f"{6 - kept} new, {kept} known")
+
+
+def test_an_original_that_went_missing_is_restored_from_the_card(archive: Commands, card: Path, home: Path) -> None:
+    archive("ingest", card)
+    lost, cut, *_ = sorted((home / "originals").rglob("*.jpg"))
+    lost.unlink()
+    cut.chmod(0o600)
+    cut.write_bytes(cut.read_bytes()[:100])
+    assert archive("check").code == 3
+    assert archive("ingest", card).out.startswith("0 new, 6 known")
+    assert archive("check", "--data").code == 0
+
+
+def test_a_mistyped_source_ends_the_run_before_anything_is_begun(archive: Commands, card: Path, home: Path) -> None:
+    done = archive("ingest", card, card / "typo")
+    assert done.code == 2
+    assert not home.exists()
+
+
+def test_a_folder_named_like_a_part_is_not_taken_for_it(
+    archive: Commands, card: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere" / "colours").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert archive("ingest", card).code == 0
+    assert archive("query", "red").code == 0
+
+
+def test_an_index_that_cannot_be_written_keeps_every_photo(
+    archive: Commands, card: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "SEAL_AT", 4)
+    home.mkdir(mode=0o700)
+    (home / "index").touch()
+    done = archive("ingest", card)
+    assert done.code == 3
+    assert "archive reindex" in done.err
+    assert archive("query", "red").code == 0
+    (home / "index").unlink()
+    assert archive("reindex").out.endswith("1 shards written\n")
+    assert archive("check").code == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -18,17 +19,19 @@ LOCK_NAME = "writer.lock"
 
 
 @contextmanager
-def writer_lock(home: Path) -> Iterator[None]:
+def writer_lock(home: Path, patience: float = 0.0) -> Iterator[None]:
     """Be the only writer of the archive at `home` for as long as the block runs; `home` is made if it is missing.
 
+    `patience` is how many seconds to wait for another writer: a query holds the lock for a few milliseconds.
+
     Raises:
-        ArchiveBusy: another process is; nothing was waited for.
+        ArchiveBusy: another process is.
     """
     make_private_directory(home)
     # The file stays: unlinking it would let two processes lock two files of the same name.
     descriptor = os.open(home / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
     try:
-        _take(descriptor, home)
+        _take(descriptor, home, time.monotonic() + patience)
         os.fchmod(descriptor, PRIVATE_FILE)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, str(os.getpid()).encode(), 0)
@@ -38,11 +41,23 @@ def writer_lock(home: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _take(descriptor: int, home: Path) -> None:
+def _take(descriptor: int, home: Path, deadline: float) -> None:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        while not _taken(descriptor):
+            if time.monotonic() >= deadline:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            time.sleep(0.02)
     except BlockingIOError as error:
         pid = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
         who = f"process {pid}" if pid.isdecimal() else "another process"
         message = f"{who} is writing to the archive at {home}; wait until it ends, then run this again"
         raise ArchiveBusy(message) from error
+
+
+def _taken(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

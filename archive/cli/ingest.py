@@ -77,6 +77,8 @@ def command(
 def _ingest(sources: tuple[Path, ...], settings: Settings, choice: PairChoice, report: Report, watcher: Bar) -> None:
     from archive import bootstrap, ingest
 
+    for source in sources:
+        ingest.Source.at(source)  # a mistyped name ends the run before anything is begun
     with bootstrap.ingesting(settings, choice) as destination:
         if not sources:
             ingest.adopt(destination, report, watcher)

@@ -72,7 +72,7 @@ def pull(pair: str, settings: Settings, *, trust_on_first_use: bool) -> None:
 
     with download_bars() as progress:
         shelf.pull(pair, settings.weights, trust_on_first_use=trust_on_first_use, progress=progress)
-    click.echo(f"the pair {pair} is on disk; `archive ingest` uses it, or choose it with `archive models use {pair}`")
+    click.echo(f"the pair {pair} is on disk; choose it with `archive models use {pair}`, then run `archive ingest`")
 
 
 @command.command()

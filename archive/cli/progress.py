@@ -21,11 +21,13 @@ class Bar:
     def __init__(self, progress: Progress | None, label: str) -> None:
         self._progress = progress
         self._task = progress.add_task(label, total=None) if progress else None
+        self._total = 0
 
     def begin(self, total: int) -> None:
-        """There are so many things to do."""
+        """There are so many more things to do."""
+        self._total += total
         if self._progress is not None and self._task is not None:
-            self._progress.update(self._task, total=total)
+            self._progress.update(self._task, total=self._total)
 
     def step(self) -> None:
         """One more is done."""
