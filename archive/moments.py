@@ -26,11 +26,13 @@ def parse(text: str, now: datetime, zone: tzinfo | None = None) -> datetime:
     Raises:
         UsageError: it is none of these.
     """
-    words = text.strip().lower()
-    moment = _spoken(words, now, zone) or _iso(text.strip(), zone)
-    if moment is None:
-        raise UsageError(f"{text!r} is not a time; write it like 2026-11-23, 2026-11-23T14:02, 14:02, 2h or yesterday")
-    return moment.astimezone(UTC)
+    try:
+        moment = _spoken(text.strip().lower(), now, zone) or _iso(text.strip(), zone)
+        if moment is not None:
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError):  # beyond the years that a calendar has
+        pass
+    raise UsageError(f"{text!r} is not a time; write it like 2026-11-23, 2026-11-23T14:02, 14:02, 2h or yesterday")
 
 
 def describe(moment: datetime, now: datetime, zone: tzinfo | None = None) -> str:

@@ -38,7 +38,10 @@ def test_times_are_read_in_the_local_zone(text: str, expected: datetime) -> None
     assert moments.parse(text, NOW, BERLIN) == expected
 
 
-@pytest.mark.parametrize("text", ["", "soon", "25:00", "12:61", "2h30", "2026-13-01", "-2h"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "soon", "25:00", "12:61", "2h30", "2026-13-01", "-2h", "0001-01-01", "999999w", "9999-12-31T23:59-23:00"],
+)
 def test_what_is_no_time_is_a_usage_error_that_shows_examples(text: str) -> None:
     with pytest.raises(UsageError, match="is not a time; write it like"):
         moments.parse(text, NOW, BERLIN)
