@@ -36,7 +36,7 @@ class Progress:
 class Summary:
     """What the catalog holds. `first` and `last` are capture times; `database_bytes` includes SQLite's log.
 
-    `wanted` is None where new photos are observed with the answering pair.
+    `wanted` is None where the answering pair is the chosen one.
     """
 
     photos: int

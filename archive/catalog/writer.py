@@ -167,7 +167,7 @@ class Catalog:
         return queries.answering(self._driver)
 
     def wanted(self) -> tuple[int, Pair] | None:
-        """The pair that new photos are observed with, with its id."""
+        """The pair chosen to answer once `archive reindex` has observed every photo with it, with its id."""
         return queries.wanted(self._driver)
 
     def set_answering(self, pair_id: int) -> None:
@@ -176,7 +176,7 @@ class Catalog:
             self._connection.execute(update(StateRow).values(answering_pair=pair_id))
 
     def set_wanted(self, pair_id: int) -> None:
-        """Let this pair observe new photos."""
+        """Choose this pair; it answers once it has observed every photo."""
         with self._write():
             self._connection.execute(update(StateRow).values(wanted_pair=pair_id))
 
