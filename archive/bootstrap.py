@@ -6,6 +6,7 @@ or EMBEDDERS; parts with weights are told apart in `_segmenter` and `_embedder`.
 
 from __future__ import annotations
 
+import functools
 import os
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,10 +27,9 @@ if TYPE_CHECKING:
     from archive.originals import Originals
     from archive.protocols import Embedder, Segmenter, TextEmbedder
     from archive.reindex import Report, Watcher
+    from archive.segmenters.one_look import OneLookNetwork
     from archive.settings import Settings
     from archive.types import Answer, Pair, Photo, Query, Vectors
-
-DEFAULT_PAIR = "standard"
 
 PATIENCE = 2.0
 """Seconds that a command waits for another writer; a query that remembers its words is done in milliseconds."""
@@ -131,7 +131,16 @@ def words(pair: Pair, settings: Settings) -> TextEmbedder:
     if pair.embedder_source in EMBEDDERS:
         return EMBEDDERS[pair.embedder_source]()
     from archive.embedders.text_tower import OnnxTextTower, tower_folder
+    from archive.pairs import registry, shelf
 
+    if pair.embedder_source in registry.PAIRS and registry.find(pair.embedder_source).shipped:
+        tower = OnnxTextTower(shelf.shipped_folder(pair.embedder_source))
+        if tower.space != pair.space:
+            raise SpaceMismatch(
+                f"the pair {pair.name!r} that comes with this version is not the one that this archive was made with; "
+                "run `archive models use auto`, then `archive reindex`"
+            )
+        return tower
     return OnnxTextTower(tower_folder(settings.towers, pair.space))
 
 
@@ -143,19 +152,20 @@ def observer(settings: Settings, choice: PairChoice, current: Pair | None) -> tu
         WeightsMissing: a part is not on disk; the message names the command that fetches it.
         SpaceMismatch: nothing was chosen, but the current pair's files are no longer what they were.
     """
-    from archive.observation import CONTEXT, Observer
+    from archive.observation import Observer
     from archive.pairs.registry import PAIRS, find
 
-    if choice.name:
-        find(choice.name)
     _compute_side_by_side()
     asked = choice != PairChoice()
-    fallback = choice.name or (None if current else DEFAULT_PAIR)
-    segmenter_source = choice.segmenter or fallback or (current.segmenter_source if current else DEFAULT_PAIR)
-    embedder_source = choice.embedder or fallback or (current.embedder_source if current else DEFAULT_PAIR)
+    named = _pair_name(choice.name, current, settings)
+    segmenter_source = choice.segmenter or named or (current.segmenter_source if current else "")
+    embedder_source = choice.embedder or named or (current.embedder_source if current else "")
     name = segmenter_source if segmenter_source == embedder_source and segmenter_source in PAIRS else "custom"
-    context = PAIRS[name].crop_context if name in PAIRS else CONTEXT
-    seeing = Observer(_segmenter(segmenter_source, settings), _embedder(embedder_source, settings), context=context)
+    segmenter, embedder = _segmenter(segmenter_source, settings), _embedder(embedder_source, settings)
+    if name in PAIRS:
+        seeing = Observer(segmenter, embedder, find(name).cleanup, find(name).crop_context)
+    else:
+        seeing = Observer(segmenter, embedder)
     pair = seeing.pair(name, _absolute(segmenter_source), _absolute(embedder_source))
     if not asked and current and not same(pair, current):
         raise SpaceMismatch(
@@ -163,6 +173,19 @@ def observer(settings: Settings, choice: PairChoice, current: Pair | None) -> tu
             "choose the new ones with `archive models use` and run `archive reindex`"
         )
     return seeing, pair
+
+
+def _pair_name(asked: str | None, current: Pair | None, settings: Settings) -> str | None:
+    """The registry's pair that a command means; None where it goes on with the parts that the archive has.
+
+    Raises:
+        UsageError: there is no pair of that name.
+    """
+    from archive.pairs import registry, shelf
+
+    if asked == registry.AUTO or (asked is None and current is None):
+        return shelf.best(settings.weights)
+    return registry.find(asked).name if asked else None
 
 
 @contextmanager
@@ -295,6 +318,10 @@ def _segmenter(source: str, settings: Settings) -> Segmenter:
         own = _existing(source, "--segmenter")
         return SamSegmenter(own) if is_sam(own) else UltralyticsSegmenter(own)
     spec = registry.find(source).segmenter
+    if spec.kind == "one-look":
+        from archive.segmenters.one_look import OneLookSegmenter
+
+        return OneLookSegmenter(_network(source))
     weights, _ = shelf.paths(source, settings.weights)
     if weights is None:
         return SEGMENTERS[spec.kind]()
@@ -309,11 +336,26 @@ def _embedder(source: str, settings: Settings) -> Embedder:
     from archive.embedders.openclip import OpenClipEmbedder
     from archive.pairs import registry, shelf
 
+    if source in registry.PAIRS and registry.find(source).shipped:
+        from archive.embedders.pooled import PooledEmbedder
+
+        return PooledEmbedder(shelf.shipped_folder(source), _network(source).see)
     if source in registry.PAIRS:
         _, folder = shelf.paths(source, settings.weights)
     else:
         folder = _existing(source, "--embedder")
     return OpenClipEmbedder(folder, settings.towers)
+
+
+@functools.cache
+def _network(source: str) -> OneLookNetwork:
+    """The network of a shipped pair, once: its segmenter and its embedder look through the same eyes."""
+    from archive.pairs import registry, shelf
+    from archive.segmenters.one_look import OneLookNetwork
+
+    spec = registry.find(source).segmenter
+    weights = shelf.shipped_folder(source) / "segmenter.onnx"
+    return OneLookNetwork(weights, size=spec.size, floor=spec.confidence)
 
 
 def _existing(source: str, option: str) -> Path:

@@ -73,6 +73,22 @@ class Region(NamedTuple):
     confidence: float
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Glance:
+    """What a network saw of one photo in one pass, before anything was chosen.
+
+    boxes   float32 (n, 4): left, top, right, bottom in pixels of the photo, the surest first
+    scores  float32 (n, k): how sure it is of each of its classes, from 0 to 1; the last one means "a thing"
+    levels  feature maps, float32 (channels, height, width) each
+    scale   pixels of the network's view for each pixel of the photo
+    """
+
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    levels: tuple[NDArray[np.float32], ...]
+    scale: float
+
+
 class CaptureSource(StrEnum):
     """Where a photo's capture time was read, the most trusted first."""
 
