@@ -15,7 +15,7 @@ from archive.errors import ArchiveError, CatalogDamaged, SpaceMismatch, UsageErr
 from archive.settings import PairChoice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from archive import upkeep
     from archive.catalog.reader import CatalogReader
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from archive.protocols import Embedder, Segmenter, TextEmbedder
     from archive.reindex import Report, Watcher
     from archive.settings import Settings
-    from archive.types import Answer, Pair, Photo, Query, Vectors
+    from archive.types import Answer, Example, Pair, Photo, Query, Vectors
 
 DEFAULT_PAIR = "standard"
 
@@ -87,8 +87,11 @@ def originals(settings: Settings) -> Originals:
     return Originals(settings.originals)
 
 
-def ask(query: Query, settings: Settings) -> Answer:
-    """Answer a query from the archive of these settings."""
+def ask(query: Query, settings: Settings, likes: Sequence[str] = (), like_hits: Sequence[int] = ()) -> Answer:
+    """Answer a query from the archive of these settings, and remember its hits for the next one to point at.
+
+    `likes` are examples, `FILE` or `FILE@left,top,right,bottom`; `like_hits` are hits of the last answer.
+    """
     from archive.catalog.texts import remember_text
     from archive.search import search
 
@@ -100,7 +103,59 @@ def ask(query: Query, settings: Settings) -> Answer:
         if answering is None:
             raise ArchiveError(f"the archive at {settings.home} is empty; run `archive ingest FOLDER` first")
         pair_id, pair = answering
-        return search(query, reader, words(pair, settings), index(settings, reader, pair_id, pair), remember)
+        shown = [*_pictured(likes, pair, settings), *_pointed_at(like_hits, reader, pair_id, settings)]
+        found = index(settings, reader, pair_id, pair)
+        answer = search(query, reader, words(pair, settings), found, remember, shown)
+        _keep_hits(answer, reader, pair_id, settings)
+        return answer
+
+
+def _pictured(likes: Sequence[str], pair: Pair, settings: Settings) -> list[Example]:
+    """Examples from files: the only part of a query that needs the image side of the pair, and so torch."""
+    if not likes:
+        return []
+    from archive import examples
+
+    pictures = [examples.read(examples.place(like)) for like in likes]
+    embedder, context = looking(pair, settings)
+    told = zip(pictures, likes, strict=True)
+    return [examples.embed(picture, embedder, context, f"example {like}") for picture, like in told]
+
+
+def _pointed_at(ranks: Sequence[int], reader: CatalogReader, pair_id: int, settings: Settings) -> list[Example]:
+    if not ranks:
+        return []
+    from archive import examples, last_answer
+
+    last = last_answer.recall(settings.home)
+    return [examples.from_hit(reader, pair_id, last, rank) for rank in ranks]
+
+
+def _keep_hits(answer: Answer, reader: CatalogReader, pair_id: int, settings: Settings) -> None:
+    from archive import last_answer
+
+    hits = (*(one.hit for one in answer.sightings), *answer.hits, *((answer.best,) if answer.best else ()))
+    segments = {hit.rank: hit.boxes[0].segment for hit in hits}
+    last_answer.keep(settings.home, last_answer.LastAnswer(reader.state.uuid, pair_id, segments))
+
+
+def looking(pair: Pair, settings: Settings) -> tuple[Embedder, float]:
+    """The image side of a pair, and how much context it sees around a thing.
+
+    Raises:
+        SpaceMismatch: its files are no longer what they were.
+    """
+    from archive.observation import CONTEXT
+    from archive.pairs.registry import PAIRS
+
+    _compute_side_by_side()
+    embedder = _embedder(pair.embedder_source, settings)
+    if embedder.space != pair.space:
+        raise SpaceMismatch(
+            f"the files of the embedder {pair.embedder_source} changed since the archive was made with them; put them "
+            "back, or choose the new ones with `archive models use` and run `archive reindex`"
+        )
+    return embedder, PAIRS[pair.name].crop_context if pair.name in PAIRS else CONTEXT
 
 
 @contextmanager

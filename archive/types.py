@@ -182,11 +182,27 @@ class Match(NamedTuple):
     score: float
 
 
+class Sort(StrEnum):
+    """In which order hits stand; `newest` puts photos of unknown time last."""
+
+    RELEVANCE = "relevance"
+    NEWEST = "newest"
+
+
+class Example(NamedTuple):
+    """A picture of what is looked for, as its vector (1, dim), and what a person calls it."""
+
+    label: str
+    vector: Vectors
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """What a person asks. `after` is inclusive and `before` exclusive, both aware; None leaves that side open.
 
-    With `everything` each photo is ranked, whatever the verdict.
+    `text` is empty where only examples ask. What `negatives` name must not be what is found. `likes` are the examples
+    as they were told; their vectors travel apart. With `everything` each photo is ranked, whatever the verdict; with
+    `explain` each hit says why it is one.
     """
 
     text: str
@@ -195,6 +211,10 @@ class Query:
     before: datetime | None = None
     camera: str | None = None
     everything: bool = False
+    negatives: tuple[str, ...] = ()
+    likes: tuple[str, ...] = ()
+    sort: Sort = Sort.RELEVANCE
+    explain: bool = False
 
 
 class Verdict(StrEnum):
@@ -215,15 +235,43 @@ class ScoredBox:
     score: float
 
 
+class Clue(NamedTuple):
+    """How near a vector is to one part of a query: its cosine, and how many deviations that lies above the archive's.
+
+    A clue that `speaks_against` is what the query must not find.
+    """
+
+    label: str
+    score: float
+    height: float
+    speaks_against: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Why a photo is a hit: which of its vectors answered, to which probe, and how near that is to each part.
+
+    `frame_score` is the cosine of the whole photo, `height` that of the matched vector in deviations above the archive.
+    """
+
+    matched: ScoredBox
+    whole_frame: bool
+    probe: str
+    height: float
+    frame_score: float
+    clues: tuple[Clue, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A photo that answers a query; `boxes` stand best first, `rank` counts from 1."""
+    """A photo that answers a query; `boxes` stand best first, `rank` counts from 1 in the order of relevance."""
 
     rank: int
     score: float
     probability: float
     photo: Photo
     boxes: tuple[ScoredBox, ...]
+    why: Why | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,9 @@ def as_object(answer: Answer, locate: Locate) -> dict[str, Any]:
             "before": instant(query.before),
             "camera": query.camera,
             "all": query.everything,
+            "not": list(query.negatives),
+            "like": list(query.likes),
+            "sort": query.sort.value,
         },
         "verdict": answer.verdict.value,
         "searched": {
