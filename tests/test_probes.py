@@ -56,7 +56,7 @@ def test_an_example_is_judged_by_the_way_to_it_however_alike_the_archive_is(
 
 def test_words_and_an_example_want_both() -> None:
     asked = probes.compose(example(0), [example(1)], [], SAMPLE)
-    both, words, picture, neither = asked.measure(np.concatenate([mixed(1, 2), AXES[:2], AXES[2:3]])).cosines
+    both, words, picture, neither = asked.measure(np.concatenate([mixed(1, 6), AXES[:2], AXES[2:3]])).cosines
     assert both > picture > words > neither
     assert asked.labels == ("axis 0 with axis 1",)
 

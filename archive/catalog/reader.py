@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from archive.catalog import queries, values
+from archive.catalog import queries, taught, values
 from archive.catalog.driver import archive_error, archive_errors, connect_to_read, sqlite_module
 from archive.catalog.queries import LAST_ID, Span, State
 from archive.catalog.revisions import HEAD, stored_revision
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from archive.types import Ids, Pack, Pair, Photo, Shard, Vectors
+    from archive.types import Ids, Pack, Pair, Photo, Shard, Thing, Vectors
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -168,6 +168,10 @@ class CatalogReader:
         query = "SELECT vector FROM texts WHERE space = ? AND text = ?"
         row = self._connection.execute(query, (space, text)).fetchone()
         return None if row is None else np.frombuffer(row[0], "<f4").astype(np.float32)[np.newaxis]
+
+    def things(self, space: str) -> list[Thing]:
+        """Every thing that was taught, with the vectors that its exemplars have in that space."""
+        return taught.things(self._connection, space)
 
     def summary(self) -> Summary:
         """What is in the archive, for a person."""
