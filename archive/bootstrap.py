@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from archive import upkeep
     from archive.catalog.reader import CatalogReader
     from archive.catalog.writer import Catalog
+    from archive.examples import Looking
     from archive.indexes.faiss_shards import FaissIndex
     from archive.ingest import Destination
     from archive.observation import Observer
@@ -92,6 +93,7 @@ def ask(query: Query, settings: Settings, likes: Sequence[str] = (), like_hits: 
 
     `likes` are examples, `FILE` or `FILE@left,top,right,bottom`; `like_hits` are hits of the last answer.
     """
+    from archive import last_answer
     from archive.catalog.texts import remember_text
     from archive.search import search
 
@@ -99,52 +101,31 @@ def ask(query: Query, settings: Settings, likes: Sequence[str] = (), like_hits: 
         remember_text(settings.catalog, settings.home, space, text, vector)
 
     with reading(settings) as reader:
-        answering = reader.answering()
-        if answering is None:
-            raise ArchiveError(f"the archive at {settings.home} is empty; run `archive ingest FOLDER` first")
-        pair_id, pair = answering
-        shown = [*_pictured(likes, pair, settings), *_pointed_at(like_hits, reader, pair_id, settings)]
+        pair_id, pair = _answering(reader, settings)
+        shown = _examples(likes, like_hits, reader, (pair_id, pair), settings) if likes or like_hits else []
         found = index(settings, reader, pair_id, pair)
         answer = search(query, reader, words(pair, settings), found, remember, shown)
-        _keep_hits(answer, reader, pair_id, settings)
+        last_answer.keep(settings.home, last_answer.of(answer, reader.state.uuid, pair_id))
         return answer
 
 
-def _pictured(likes: Sequence[str], pair: Pair, settings: Settings) -> list[Example]:
-    """Examples from files: the only part of a query that needs the image side of the pair, and so torch."""
-    if not likes:
-        return []
-    from archive import examples
+def _examples(
+    likes: Sequence[str], ranks: Sequence[int], reader: CatalogReader, answering: tuple[int, Pair], settings: Settings
+) -> list[Example]:
+    from archive import examples  # brings Pillow, which words alone do not need
 
-    pictures = [examples.read(examples.place(like)) for like in likes]
-    embedder, context = looking(pair, settings)
-    told = zip(pictures, likes, strict=True)
-    return [examples.embed(picture, embedder, context, f"example {like}") for picture, like in told]
+    pair_id, pair = answering
+    found = examples.from_files(likes, lambda: looking(pair, settings))
+    return found + examples.from_hits(ranks, reader, pair_id, settings.home)
 
 
-def _pointed_at(ranks: Sequence[int], reader: CatalogReader, pair_id: int, settings: Settings) -> list[Example]:
-    if not ranks:
-        return []
-    from archive import examples, last_answer
-
-    last = last_answer.recall(settings.home)
-    return [examples.from_hit(reader, pair_id, last, rank) for rank in ranks]
-
-
-def _keep_hits(answer: Answer, reader: CatalogReader, pair_id: int, settings: Settings) -> None:
-    from archive import last_answer
-
-    hits = (*(one.hit for one in answer.sightings), *answer.hits, *((answer.best,) if answer.best else ()))
-    segments = {hit.rank: hit.boxes[0].segment for hit in hits}
-    last_answer.keep(settings.home, last_answer.LastAnswer(reader.state.uuid, pair_id, segments))
-
-
-def looking(pair: Pair, settings: Settings) -> tuple[Embedder, float]:
-    """The image side of a pair, and how much context it sees around a thing.
+def looking(pair: Pair, settings: Settings) -> Looking:
+    """The image side of a pair, at work.
 
     Raises:
         SpaceMismatch: its files are no longer what they were.
     """
+    from archive.examples import Looking
     from archive.observation import CONTEXT
     from archive.pairs.registry import PAIRS
 
@@ -155,7 +136,33 @@ def looking(pair: Pair, settings: Settings) -> tuple[Embedder, float]:
             f"the files of the embedder {pair.embedder_source} changed since the archive was made with them; put them "
             "back, or choose the new ones with `archive models use` and run `archive reindex`"
         )
-    return embedder, PAIRS[pair.name].crop_context if pair.name in PAIRS else CONTEXT
+    return Looking(embedder, PAIRS[pair.name].crop_context if pair.name in PAIRS else CONTEXT)
+
+
+def teach(settings: Settings, name: str, files: Sequence[str], ranks: Sequence[int]) -> tuple[int, list[str]]:
+    """Keep pictures of a thing: files, as `FILE` or `FILE@left,top,right,bottom`, and hits of the last answer.
+
+    Returns how many pictures the thing has now, and what is doubtful about the new ones.
+
+    Raises:
+        ArchiveError: nothing was ever ingested.
+    """
+    from archive import teaching
+
+    with reading(settings) as reader:
+        answering = _answering(reader, settings)
+        lessons = teaching.from_files(files, lambda: looking(answering[1], settings), reader)
+        lessons += teaching.from_hits(ranks, reader, answering, originals(settings), settings.home)
+    with writing(settings) as catalog:
+        count = catalog.teach(name, [lesson.exemplar for lesson in lessons])
+    return count, [doubt for lesson in lessons for doubt in lesson.doubts]
+
+
+def _answering(reader: CatalogReader, settings: Settings) -> tuple[int, Pair]:
+    answering = reader.answering()
+    if answering is None:
+        raise ArchiveError(f"the archive at {settings.home} is empty; run `archive ingest FOLDER` first")
+    return answering
 
 
 @contextmanager
@@ -307,6 +314,7 @@ def reindex(settings: Settings, report: Report, watcher: Watcher) -> None:
         ArchiveError: nothing was ever ingested.
     """
     from archive.reindex import embed_missing, refresh
+    from archive.teaching import embed_missing as embed_exemplars
 
     with writing(settings) as catalog:
         wanted = catalog.wanted() or catalog.answering()
@@ -318,6 +326,8 @@ def reindex(settings: Settings, report: Report, watcher: Watcher) -> None:
             embed_missing(
                 catalog, originals(settings), seeing, pair_id, min(processors(), MOST_WORKERS), report, watcher
             )
+        if catalog.exemplars_without_vector(pair.space):
+            embed_exemplars(catalog, looking(pair, settings))
         if not catalog.pending(pair_id):
             catalog.set_answering(pair_id)
         shards = index(settings, catalog, pair_id, pair)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from archive.types import Answer
+
 NAME = "last-answer.json"
 
 
@@ -39,6 +41,12 @@ class LastAnswer:
             ranks = ", ".join(map(str, sorted(self.segments)))
             raise UsageError(f"the last answer has no hit {rank}; its hits are {ranks or 'none'}")
         return self.segments[rank]
+
+
+def of(answer: Answer, archive: str, pair_id: int) -> LastAnswer:
+    """What is kept of an answer: its hits, those of its sightings, and the best photo even where it is no hit."""
+    hits = [*(one.hit for one in answer.sightings), *answer.hits, *([answer.best] if answer.best else [])]
+    return LastAnswer(archive, pair_id, {hit.rank: hit.boxes[0].segment for hit in hits})
 
 
 def keep(home: Path, answer: LastAnswer) -> bool:

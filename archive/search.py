@@ -15,7 +15,7 @@ import numpy as np
 from archive import probes, ranking, sightings, verdicts
 from archive.errors import ArchiveError
 from archive.scanning import Scan
-from archive.types import Answer, Example, Hit, Searched, Sort, Verdict
+from archive.types import Answer, Example, Hit, Searched, Sort, Used, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from archive.probes import Probes
     from archive.protocols import TextEmbedder, VectorIndex
     from archive.ranking import Scores
-    from archive.types import Query, Vectors
+    from archive.types import Query, Thing, Vectors
 
     Remember = Callable[[str, str, Vectors], None]
 
@@ -60,13 +60,29 @@ def search(
     began = perf_counter()
     negatives = _embedded(query.negatives, reader, embedder, remember)
     words = _embedded([query.text] if query.text else [], reader, embedder, remember)
+    things = [thing for thing in reader.things(pair.space) if probes.names(query.text, thing.name)]
     embedded = perf_counter()
     scan = Scan(reader, index, pair_id, allowed.ids)
-    asked = probes.compose(words[0] if words else None, examples, negatives, scan.sample())
+    shown = [*examples, *_exemplars(things)]
+    asked = probes.compose(words[0] if words else None, shown, negatives, scan.sample())
     scores = scan.everything(asked) if query.everything else scan.nearest(asked, query.limit)
     answer = _answer(query, searched, scores, scan, asked)
     took = {"embed": _ms(embedded - began), "search": _ms(perf_counter() - embedded)}
-    return replace(answer, took_ms=took)
+    return replace(answer, taught=tuple(map(_used, things)), took_ms=took)
+
+
+def _exemplars(things: Sequence[Thing]) -> list[Example]:
+    return [
+        Example(f"{thing.name} #{number}", one.vector)
+        for thing in things
+        for number, one in enumerate(thing.exemplars, 1)
+        if one.vector is not None
+    ]
+
+
+def _used(thing: Thing) -> Used:
+    ready = sum(one.vector is not None for one in thing.exemplars)
+    return Used(thing.name, ready, len(thing.exemplars) - ready)
 
 
 def _embedded(texts: Sequence[str], reader: CatalogReader, embedder: TextEmbedder, remember: Remember) -> list[Example]:

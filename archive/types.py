@@ -331,6 +331,14 @@ class Searched:
     untimed: int = 0
 
 
+class Used(NamedTuple):
+    """A taught thing that a query named: how many of its pictures helped, and how many wait for a reindex."""
+
+    name: str
+    pictures: int
+    waiting: int
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """Everything that a query found, before it is printed.
@@ -345,4 +353,5 @@ class Answer:
     hits: tuple[Hit, ...]
     sightings: tuple[Sighting, ...]
     best: Hit | None = None
+    taught: tuple[Used, ...] = ()
     took_ms: dict[str, float] = field(default_factory=dict)

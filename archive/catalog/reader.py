@@ -173,6 +173,10 @@ class CatalogReader:
         """Every thing that was taught, with the vectors that its exemplars have in that space."""
         return taught.things(self._connection, space)
 
+    def exemplar_picture(self, exemplar_id: int) -> bytes:
+        """The JPEG of an exemplar."""
+        return taught.picture(self._connection, exemplar_id)
+
     def summary(self) -> Summary:
         """What is in the archive, for a person."""
         return summarize(self._connection, self._path)

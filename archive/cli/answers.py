@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from archive.types import Answer, Hit, Photo, ScoredBox, Sighting
+    from archive.types import Answer, Hit, Photo, ScoredBox, Sighting, Why
 
     Locate = Callable[[Photo], Path]
 
@@ -52,6 +52,7 @@ def as_object(answer: Answer, locate: Locate) -> dict[str, Any]:
             for one in answer.sightings
         ],
         "took_ms": answer.took_ms,
+        "taught": [used._asdict() for used in answer.taught],
     }
 
 
@@ -76,6 +77,15 @@ def footnotes(answer: Answer) -> Iterator[str]:
     yield f"searched {searched.photos:,} photos, {searched.segments:,} segments, in {answer.took_ms['total']:.0f} ms"
     if searched.untimed:
         yield f"{searched.untimed:,} photos of unknown time were left out by the time range"
+    for name, pictures, waiting in answer.taught:
+        if pictures:
+            yield f"looked for the {name} that was taught, by {_counted(pictures, 'picture')}"
+        if waiting:
+            yield f"{_counted(waiting, 'picture')} of {name} wait{'s' if waiting == 1 else ''} for `archive reindex`"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _hit_object(hit: Hit, locate: Locate) -> dict[str, Any]:
@@ -96,6 +106,26 @@ def _hit_object(hit: Hit, locate: Locate) -> dict[str, Any]:
             "height": photo.height,
         },
         "boxes": [_box_object(box) for box in hit.boxes],
+        **({} if hit.why is None else {"why": _why_object(hit.why)}),
+    }
+
+
+def _why_object(why: Why) -> dict[str, Any]:
+    return {
+        "matched": "frame" if why.whole_frame else "segment",
+        "box": _box_object(why.matched),
+        "probe": why.probe,
+        "height": round(why.height, 3),
+        "frame_score": round(why.frame_score, 6),
+        "clues": [
+            {
+                "label": clue.label,
+                "score": round(clue.score, 6),
+                "height": round(clue.height, 3),
+                "against": clue.speaks_against,
+            }
+            for clue in why.clues
+        ],
     }
 
 
