@@ -94,6 +94,7 @@ def ask(query: Query, settings: Settings, likes: Sequence[str] = (), like_hits: 
     `likes` are examples, `FILE` or `FILE@left,top,right,bottom`; `like_hits` are hits of the last answer.
     """
     from archive import last_answer
+    from archive.aftermath import by_pixels
     from archive.catalog.texts import remember_text
     from archive.search import search
 
@@ -104,7 +105,7 @@ def ask(query: Query, settings: Settings, likes: Sequence[str] = (), like_hits: 
         pair_id, pair = _answering(reader, settings)
         shown = _examples(likes, like_hits, reader, (pair_id, pair), settings) if likes or like_hits else []
         found = index(settings, reader, pair_id, pair)
-        answer = search(query, reader, words(pair, settings), found, remember, shown)
+        answer = search(query, reader, words(pair, settings), found, remember, shown, by_pixels(originals(settings)))
         last_answer.keep(settings.home, last_answer.of(answer, reader.state.uuid, pair_id))
         return answer
 

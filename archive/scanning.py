@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from archive import ranking, verdicts
-from archive.types import ORDINAL_BITS
+from archive.types import ORDINAL_BITS, ordinal_of, photo_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -38,6 +38,7 @@ class Scan:
         self._index = index
         self._pair_id = pair_id
         self._photos = photos
+        self._frames: dict[int, Vectors] = {}
 
     def within(self, photos: Ids) -> Scan:
         """The same, among these photos (sorted ids) only."""
@@ -50,6 +51,23 @@ class Scan:
     def photos(self, ids: Iterable[int]) -> dict[int, Photo]:
         """The photos of these ids, by id."""
         return self._reader.photos(ids)
+
+    def frame(self, photo: int) -> Vectors:
+        """The vector (1, dim) of a whole photo."""
+        if photo not in self._frames:
+            self._frames[photo] = self.packs_of([photo])[photo].vectors[:1]
+        return self._frames[photo]
+
+    def alike(self, photo: int, level: float) -> list[tuple[int, float]]:
+        """Photos whose whole frame has at least this cosine with that of a photo, the most alike first."""
+        frame = self.frame(photo)
+        found = {pack.photo_id: float(pack.vectors[0] @ frame[0]) for pack in self._outside_shards()}
+        if len(self._index):
+            for match in self._index.search(frame, FIRST_REACH, self._photos):
+                if ordinal_of(match.segment) == 0:
+                    found[photo_of(match.segment)] = match.score
+        near = [(other, cosine) for other, cosine in found.items() if cosine >= level]
+        return sorted(near, key=lambda one: (-one[1], one[0]))
 
     def everything(self, probes: Probes) -> Scores:
         """Score every photo: exact, and as long as the archive is large."""

@@ -7,12 +7,13 @@ whole) -> scores from the catalog's own vectors -> ranking -> bar -> sightings -
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from archive import probes, ranking, sightings, verdicts
+from archive import aftermath, probes, ranking, sightings, verdicts
 from archive.errors import ArchiveError
 from archive.scanning import Scan
 from archive.types import Answer, Example, Hit, Searched, Sort, Used, Verdict
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from archive.aftermath import Compare
     from archive.catalog.reader import CatalogReader
     from archive.probes import Probes
     from archive.protocols import TextEmbedder, VectorIndex
@@ -38,11 +40,13 @@ def search(
     index: VectorIndex,
     remember: Remember,
     examples: Sequence[Example] = (),
+    compare: Compare | None = None,
 ) -> Answer:
     """Answer a query from the archive as the reader sees it, in one consistent state.
 
     `examples` are pictures of what is asked for, in the space that answers. A text that is embedded now is handed to
-    `remember` with its space, so that the next time costs nothing.
+    `remember` with its space, so that the next time costs nothing. With `compare` later photos of the place of the last
+    sighting are looked at, too.
 
     Raises:
         ArchiveError: nothing was ever ingested.
@@ -67,6 +71,9 @@ def search(
     asked = probes.compose(words[0] if words else None, shown, negatives, scan.sample())
     scores = scan.everything(asked) if query.everything else scan.nearest(asked, query.limit)
     answer = _answer(query, searched, scores, scan, asked)
+    if compare and answer.sightings and answer.sightings[0].last:
+        later = reader.photos_between(answer.sightings[0].last + sightings.GAP, query.before).ids
+        answer = replace(answer, since=aftermath.after(answer.sightings[0], later, scan, asked, compare))
     took = {"embed": _ms(embedded - began), "search": _ms(perf_counter() - embedded)}
     return replace(answer, taught=tuple(map(_used, things)), took_ms=took)
 
@@ -107,7 +114,7 @@ def _answer(query: Query, searched: Searched, scores: Scores, scan: Scan, asked:
     sighted = scores.best[listed] >= background.score_at(verdicts.bar(verdict))
     wanted = sighted | (np.arange(len(listed)) < query.limit) | (query.sort is Sort.NEWEST)
     hits = _hits(listed, wanted, scores, scan, asked)
-    seen = sightings.group(hit for hit in hits if sighted[hit.rank - 1])
+    seen = sightings.group((hit for hit in hits if sighted[hit.rank - 1]), partial(_same_view, scan))
     best = _hits(order[:1], np.ones(1, bool), scores, scan, asked)
     shown = _sorted(hits, query.sort)[: query.limit]
     boxed = _boxed({hit.rank: hit for hit in [*best, *shown, *(one.hit for one in seen)]}, query, scan, asked)
@@ -119,6 +126,11 @@ def _answer(query: Query, searched: Searched, scores: Scores, scan: Scan, asked:
         sightings=tuple(replace(one, hit=boxed[one.best]) for one in seen),
         best=boxed[1],
     )
+
+
+def _same_view(scan: Scan, one: Hit, other: Hit) -> bool:
+    cosine = float(scan.frame(one.photo.id)[0] @ scan.frame(other.photo.id)[0])
+    return cosine >= sightings.SAME_VIEW
 
 
 def _hits(listed: NDArray[np.intp], wanted: NDArray[np.bool_], scores: Scores, scan: Scan, asked: Probes) -> list[Hit]:

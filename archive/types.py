@@ -321,6 +321,26 @@ class Sighting:
     hit: Hit
 
 
+class Spot(StrEnum):
+    """What a later photo shows where a thing lay."""
+
+    THERE = "there"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """What later photos of the place say about a thing after its last sighting.
+
+    `there` is the latest that still shows it, `gone` the first after that which shows the spot without it; `compared`
+    counts the later photos of the place that were compared, whatever they told.
+    """
+
+    there: Photo | None
+    gone: Photo | None
+    compared: int
+
+
 @dataclass(frozen=True, slots=True)
 class Searched:
     """What a query looked at. `untimed` photos have no known time, so a time range left them out."""
@@ -343,8 +363,8 @@ class Used(NamedTuple):
 class Answer:
     """Everything that a query found, before it is printed.
 
-    `best` is the top photo even where nothing cleared the bar and `hits` is empty; `took_ms` has load, embed, search
-    and total.
+    `best` is the top photo even where nothing cleared the bar and `hits` is empty; `since` is None where no later photo
+    shows the place of the last sighting; `took_ms` has load, embed, search and total.
     """
 
     query: Query
@@ -354,4 +374,5 @@ class Answer:
     sightings: tuple[Sighting, ...]
     best: Hit | None = None
     taught: tuple[Used, ...] = ()
+    since: Since | None = None
     took_ms: dict[str, float] = field(default_factory=dict)

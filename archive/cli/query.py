@@ -25,14 +25,15 @@ NOTHING_SEEN = 1
 \b
 Examples:
   archive query "my keys"
-  archive query the blue screwdriver --after yesterday
+  archive query the blue screwdriver --after "yesterday evening"
   archive query "red mug" --all --limit 50 --json
   archive query glasses --save found/
   archive query mug --not white --not "paper cup"
   archive query --like keys.jpg@120,80,260,190
   archive query "in the kitchen" --like-hit 2
 
-Times are local: 2026-11-23, 2026-11-23T14:02, 14:02, 2h, 3d, today, yesterday. --after is inclusive, --before is not.
+Times are local: 2026-11-23, 2026-11-23T14:02, 14:02, 2h, 3 days ago, this morning, yesterday evening, last tuesday,
+monday 14:00, last week. What takes a while is named by its first moment. --after is inclusive, --before is not.
 Exit code: 0 something was seen, 1 nothing was, 2 wrong usage, 3 an error of the archive.
 """
 )
@@ -65,6 +66,7 @@ Exit code: 0 something was seen, 1 nothing was, 2 wrong usage, 3 an error of the
     show_default=True,
     help="The order of the photos.",
 )
+@click.option("--photos", is_flag=True, help="List each photo, not only the sightings.")
 @click.option("--explain", is_flag=True, help="Say for each hit which of its vectors answered, and how well.")
 @click.option(
     "--save",
@@ -88,6 +90,7 @@ def command(
     settings: Settings,
     *,
     everything: bool,
+    photos: bool,
     explain: bool,
     as_json: bool,
 ) -> int:
@@ -128,7 +131,7 @@ def command(
     if as_json:
         click.echo(json.dumps(answers.as_object(answer, locate)))
     else:
-        for line in answers.as_words(answer, locate, now):
+        for line in answers.as_words(answer, locate, now, photos=photos or sort == "newest"):
             click.echo(line)
         for note in answers.footnotes(answer):
             click.echo(note, err=True)

@@ -1,18 +1,17 @@
 """Whether a thing still lies where an earlier photo showed it, by the pixels of a later photo of the same place.
 
-The later photo is laid over the earlier one by the corners that both show (ORB: Rublee et al., ICCV 2011; RANSAC over a
-homography). What surrounds the thing must agree, or nothing can be told; then the thing itself is looked for at its place
-and a little around it, by normalised correlation, which a change of light does not move.
+The later photo is laid over the earlier one by the corners that both show (ORB: Rublee et al., ICCV 2011; RANSAC over
+a homography). What surrounds the thing must agree, or nothing can be told; then the thing itself is looked for at its
+place and a little around it, by normalised correlation, which a change of light does not move.
 """
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from archive.types import Box
+from archive.types import Box, Spot
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,22 +27,18 @@ LEAST_CORNERS = 20
 AGREES_AT = 0.55
 """Correlation of the surroundings from which the later photo shows the spot."""
 
-STAYED_AT = 0.6
-GONE_BELOW = 0.35
-"""Correlation of the thing at its place: from the one on it is there, below the other something else is."""
+STAYED_AT = 0.72
+GONE_BELOW = 0.55
+"""Correlation of the thing at its place: from the one on it is there, below the other something else is. Of 70 pairs of
+photos of one desk from different angles, 98 in 100 correlate above 0.77 where a labelled thing stayed, and 90 in 100
+below 0.58, none above 0.7, where the earlier photo shows something else in its place. Between the two nothing is said.
+"""
 
 _CORNERS = 2000
 _RATIO = 0.8
 _ERROR = 4.0
 _EDGE = 0.1
 _AROUND = 0.5
-
-
-class Spot(StrEnum):
-    """What a later photo shows where the thing lay."""
-
-    THERE = "there"
-    GONE = "gone"
 
 
 class _Overlay(NamedTuple):
@@ -54,7 +49,7 @@ class _Overlay(NamedTuple):
 
 
 def compare(earlier: Pixels, box: Box, later: Pixels) -> Spot | None:
-    """Whether what the box of the earlier photo shows is still there in the later one; None where that cannot be told."""
+    """Whether what the earlier photo shows in the box is still there in the later one; None where that is unclear."""
     before, scale = _reduced(earlier)
     after, _ = _reduced(later)
     overlay = _overlaid(before, after)
@@ -122,13 +117,16 @@ def _surroundings(before: NDArray[np.uint8], overlay: _Overlay, thing: Box, arou
     import cv2
 
     ring = np.ones((around.height, around.width), bool)
-    ring[
-        thing.top - around.top : thing.bottom - around.top, thing.left - around.left : thing.right - around.left
-    ] = False
+    ring[thing.top - around.top : thing.bottom - around.top, thing.left - around.left : thing.right - around.left] = (
+        False
+    )
     ring &= _part(overlay.valid, around)
     if ring.sum() < 64:
         return 0.0
-    pair = [cv2.GaussianBlur(_part(image, around), (0, 0), 1.5)[ring].astype(np.float64) for image in (before, overlay.pixels)]
+    pair = [
+        cv2.GaussianBlur(_part(image, around), (0, 0), 1.5)[ring].astype(np.float64)
+        for image in (before, overlay.pixels)
+    ]
     one, other = (values - values.mean(axis=0) for values in pair)
     return float((one * other).sum() / max(np.sqrt((one**2).sum() * (other**2).sum()), 1e-9))
 
