@@ -39,7 +39,9 @@ other photo of a thing lies 0.57 to 0.99 of that way, among 86 photos of other p
 0.7 only where those show another keyboard or screen."""
 
 REJECTS_AT = 3.0
-"""How high a segment must stand for what must not be found, and higher than for what is asked, to be rejected."""
+"""How high a segment must stand for what must not be found, and higher than for what is asked, to be rejected. Over ten
+pairs of classes that are alike (cup and bottle, car and truck), on 222 everyday photos with MobileNetV2 vectors, it
+keeps 83 of 100 of the wanted and rejects 57 of the others; 2 keeps 78 and rejects 64, 4 keeps 86 and rejects 47."""
 
 REJECTED = -1.0
 """What a rejected segment scores: the lowest cosine there is."""
