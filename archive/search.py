@@ -7,7 +7,6 @@ whole) -> scores from the catalog's own vectors -> ranking -> bar -> sightings -
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from archive.probes import Probes
     from archive.protocols import TextEmbedder, VectorIndex
     from archive.ranking import Scores
-    from archive.types import Query, Thing, Vectors
+    from archive.types import Query, Sighting, Thing, Vectors
 
     Remember = Callable[[str, str, Vectors], None]
 
@@ -115,7 +114,7 @@ def _answer(query: Query, searched: Searched, scores: Scores, scan: Scan, asked:
     sighted = scores.best[listed] >= background.score_at(verdicts.bar(verdict))
     wanted = sighted | (np.arange(len(listed)) < query.limit) | (query.sort is Sort.NEWEST)
     hits = _hits(listed, wanted, scores, scan, asked)
-    seen = sightings.group((hit for hit in hits if sighted[hit.rank - 1]), partial(_same_view, scan))
+    seen = _sightings([hit for hit in hits if sighted[hit.rank - 1]], scan)
     best = _hits(order[:1], np.ones(1, bool), scores, scan, asked)
     shown = _sorted(hits, query.sort)[: query.limit]
     boxed = _boxed({hit.rank: hit for hit in [*best, *shown, *(one.hit for one in seen)]}, query, scan, asked)
@@ -129,9 +128,13 @@ def _answer(query: Query, searched: Searched, scores: Scores, scan: Scan, asked:
     )
 
 
-def _same_view(scan: Scan, one: Hit, other: Hit) -> bool:
-    cosine = float(scan.frame(one.photo.id)[0] @ scan.frame(other.photo.id)[0])
-    return cosine >= sightings.SAME_VIEW
+def _sightings(hits: list[Hit], scan: Scan) -> tuple[Sighting, ...]:
+    frames = scan.frames(hit.photo.id for hit in hits)
+
+    def alike(one: Hit, other: Hit) -> float:
+        return float(frames[one.photo.id] @ frames[other.photo.id])
+
+    return sightings.group(hits, alike)
 
 
 def _hits(listed: NDArray[np.intp], wanted: NDArray[np.bool_], scores: Scores, scan: Scan, asked: Probes) -> list[Hit]:

@@ -242,9 +242,8 @@ def _when(sighting: Sighting, now: datetime) -> str:
 def _best(sighting: Sighting, now: datetime) -> str:
     """How many photos a sighting has and since when, its best photo, and the number that `--like-hit` takes."""
     hit, photos = sighting.hit, _counted(sighting.photos, "photo")
-    since = ""
-    if sighting.first is not None and sighting.first != sighting.last:
-        since = f" from {moments.calendar(sighting.first, now)} on"
+    first, last = (None if one is None else moments.calendar(one, now) for one in (sighting.first, sighting.last))
+    since = "" if first == last else f" from {first} on"
     return f"{photos}{since}, best {printable(hit.photo.name)}  {_where(hit)}  hit {hit.rank}, {hit.probability:.0%}"
 
 
