@@ -16,11 +16,12 @@ from archive.errors import ArchiveError, CatalogDamaged, SpaceMismatch, UsageErr
 from archive.settings import PairChoice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from archive import upkeep
     from archive.catalog.reader import CatalogReader
     from archive.catalog.writer import Catalog
+    from archive.examples import Looking
     from archive.indexes.faiss_shards import FaissIndex
     from archive.ingest import Destination
     from archive.observation import Observer
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from archive.reindex import Report, Watcher
     from archive.segmenters.one_look import OneLookNetwork
     from archive.settings import Settings
-    from archive.types import Answer, Pair, Photo, Query, Vectors
+    from archive.types import Answer, Example, Pair, Photo, Query, Vectors
 
 PATIENCE = 2.0
 """Seconds that a command waits for another writer; a query that remembers its words is done in milliseconds."""
@@ -87,8 +88,13 @@ def originals(settings: Settings) -> Originals:
     return Originals(settings.originals)
 
 
-def ask(query: Query, settings: Settings) -> Answer:
-    """Answer a query from the archive of these settings."""
+def ask(query: Query, settings: Settings, likes: Sequence[str] = (), like_hits: Sequence[int] = ()) -> Answer:
+    """Answer a query from the archive of these settings, and remember its hits for the next one to point at.
+
+    `likes` are examples, `FILE` or `FILE@left,top,right,bottom`; `like_hits` are hits of the last answer.
+    """
+    from archive import last_answer
+    from archive.aftermath import by_pixels
     from archive.catalog.texts import remember_text
     from archive.search import search
 
@@ -96,11 +102,68 @@ def ask(query: Query, settings: Settings) -> Answer:
         remember_text(settings.catalog, settings.home, space, text, vector)
 
     with reading(settings) as reader:
-        answering = reader.answering()
-        if answering is None:
-            raise ArchiveError(f"the archive at {settings.home} is empty; run `archive ingest FOLDER` first")
-        pair_id, pair = answering
-        return search(query, reader, words(pair, settings), index(settings, reader, pair_id, pair), remember)
+        pair_id, pair = _answering(reader, settings)
+        shown = _examples(likes, like_hits, reader, (pair_id, pair), settings) if likes or like_hits else []
+        found = index(settings, reader, pair_id, pair)
+        answer = search(query, reader, words(pair, settings), found, remember, shown, by_pixels(originals(settings)))
+        last_answer.keep(settings.home, last_answer.of(answer, reader.state.uuid, pair_id))
+        return answer
+
+
+def _examples(
+    likes: Sequence[str], ranks: Sequence[int], reader: CatalogReader, answering: tuple[int, Pair], settings: Settings
+) -> list[Example]:
+    from archive import examples  # brings Pillow, which words alone do not need
+
+    pair_id, pair = answering
+    found = examples.from_files(likes, lambda: looking(pair, settings))
+    return found + examples.from_hits(ranks, reader, pair_id, settings.home)
+
+
+def looking(pair: Pair, settings: Settings) -> Looking:
+    """The image side of a pair, at work.
+
+    Raises:
+        SpaceMismatch: its files are no longer what they were.
+    """
+    from archive.examples import Looking
+    from archive.observation import CONTEXT
+    from archive.pairs.registry import PAIRS
+
+    _compute_side_by_side()
+    embedder = _embedder(pair.embedder_source, settings)
+    if embedder.space != pair.space:
+        raise SpaceMismatch(
+            f"the files of the embedder {pair.embedder_source} changed since the archive was made with them; put them "
+            "back, or choose the new ones with `archive models use` and run `archive reindex`"
+        )
+    return Looking(embedder, PAIRS[pair.name].crop_context if pair.name in PAIRS else CONTEXT)
+
+
+def teach(settings: Settings, name: str, files: Sequence[str], ranks: Sequence[int]) -> tuple[int, list[str]]:
+    """Keep pictures of a thing: files, as `FILE` or `FILE@left,top,right,bottom`, and hits of the last answer.
+
+    Returns how many pictures the thing has now, and what is doubtful about the new ones.
+
+    Raises:
+        ArchiveError: nothing was ever ingested.
+    """
+    from archive import teaching
+
+    with reading(settings) as reader:
+        answering = _answering(reader, settings)
+        lessons = teaching.from_files(files, lambda: looking(answering[1], settings), reader)
+        lessons += teaching.from_hits(ranks, reader, answering, originals(settings), settings.home)
+    with writing(settings) as catalog:
+        count = catalog.teach(name, [lesson.exemplar for lesson in lessons])
+    return count, [doubt for lesson in lessons for doubt in lesson.doubts]
+
+
+def _answering(reader: CatalogReader, settings: Settings) -> tuple[int, Pair]:
+    answering = reader.answering()
+    if answering is None:
+        raise ArchiveError(f"the archive at {settings.home} is empty; run `archive ingest FOLDER` first")
+    return answering
 
 
 @contextmanager
@@ -275,6 +338,7 @@ def reindex(settings: Settings, report: Report, watcher: Watcher) -> None:
         ArchiveError: nothing was ever ingested.
     """
     from archive.reindex import embed_missing, refresh
+    from archive.teaching import embed_missing as embed_exemplars
 
     with writing(settings) as catalog:
         wanted = catalog.wanted() or catalog.answering()
@@ -286,6 +350,8 @@ def reindex(settings: Settings, report: Report, watcher: Watcher) -> None:
             embed_missing(
                 catalog, originals(settings), seeing, pair_id, min(processors(), MOST_WORKERS), report, watcher
             )
+        if catalog.exemplars_without_vector(pair.space):
+            embed_exemplars(catalog, looking(pair, settings))
         if not catalog.pending(pair_id):
             catalog.set_answering(pair_id)
         shards = index(settings, catalog, pair_id, pair)

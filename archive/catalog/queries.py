@@ -11,12 +11,15 @@ import json
 from typing import TYPE_CHECKING, NamedTuple
 
 from archive.catalog import values
-from archive.catalog.packing import PackedPack, decode
+from archive.catalog.packing import PackedPack, decode, first_row
 from archive.errors import CatalogDamaged
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from archive.types import Ids, Pack, Pair, Photo, Shard
 
@@ -157,6 +160,16 @@ def packs_of(connection: sqlite3.Connection, pair_id: int, photo_ids: Iterable[i
         (as_json(photo_ids), pair_id),
     )
     return {photo: decode(PackedPack(*blobs), photo, pair_id, dim) for photo, *blobs in rows}
+
+
+def frames_of(connection: sqlite3.Connection, pair_id: int, photo_ids: Iterable[int]) -> dict[int, NDArray[np.float32]]:
+    """The vectors of those photos as wholes, by photo id. What the checksum of a pack says is not looked at."""
+    rows = connection.execute(
+        """SELECT k.photo_id, substr(k.vectors, 1, 2 * ?)
+           FROM json_each(?) wanted CROSS JOIN packs k ON k.pair_id = ? AND k.photo_id = wanted.value""",
+        (_dim(connection, pair_id), as_json(photo_ids), pair_id),
+    )
+    return {photo: first_row(vectors) for photo, vectors in rows}
 
 
 def shards(connection: sqlite3.Connection, pair_id: int) -> list[Shard]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from archive.catalog import queries, values
+from archive.catalog import queries, taught, values
 from archive.catalog.driver import archive_error, archive_errors, connect_to_read, sqlite_module
 from archive.catalog.queries import LAST_ID, Span, State
 from archive.catalog.revisions import HEAD, stored_revision
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from archive.types import Ids, Pack, Pair, Photo, Shard, Vectors
+    from numpy.typing import NDArray
+
+    from archive.types import Ids, Pack, Pair, Photo, Shard, Thing, Vectors
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -150,6 +152,10 @@ class CatalogReader:
         """The packs of those photos, by photo id; photos that the pair has not observed are left out."""
         return queries.packs_of(self._connection, pair_id, photo_ids)
 
+    def frames_of(self, pair_id: int, photo_ids: Iterable[int]) -> dict[int, NDArray[np.float32]]:
+        """The vectors (dim,) of those photos as wholes, by photo id, without the rest of their packs."""
+        return queries.frames_of(self._connection, pair_id, photo_ids)
+
     def unsealed_packs(self, pair_id: int, photos: Ids | None = None) -> Iterator[tuple[int, Pack]]:
         """The packs that no shard covers, with their ids, in order; with `photos`, only theirs."""
         for span in self.unsealed(pair_id):
@@ -168,6 +174,14 @@ class CatalogReader:
         query = "SELECT vector FROM texts WHERE space = ? AND text = ?"
         row = self._connection.execute(query, (space, text)).fetchone()
         return None if row is None else np.frombuffer(row[0], "<f4").astype(np.float32)[np.newaxis]
+
+    def things(self, space: str) -> list[Thing]:
+        """Every thing that was taught, with the vectors that its exemplars have in that space."""
+        return taught.things(self._connection, space)
+
+    def exemplar_picture(self, exemplar_id: int) -> bytes:
+        """The JPEG of an exemplar."""
+        return taught.picture(self._connection, exemplar_id)
 
     def summary(self) -> Summary:
         """What is in the archive, for a person."""
