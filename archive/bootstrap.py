@@ -96,6 +96,7 @@ def ask(query: Query, settings: Settings, likes: Sequence[str] = (), like_hits: 
     from archive import last_answer
     from archive.aftermath import by_pixels
     from archive.catalog.texts import remember_text
+    from archive.pairs import shelf
     from archive.search import search
 
     def remember(space: str, text: str, vector: Vectors) -> None:
@@ -105,7 +106,8 @@ def ask(query: Query, settings: Settings, likes: Sequence[str] = (), like_hits: 
         pair_id, pair = _answering(reader, settings)
         shown = _examples(likes, like_hits, reader, (pair_id, pair), settings) if likes or like_hits else []
         found = index(settings, reader, pair_id, pair)
-        answer = search(query, reader, words(pair, settings), found, remember, shown, by_pixels(originals(settings)))
+        compare, chances = by_pixels(originals(settings)), shelf.calibration(pair.name)
+        answer = search(query, reader, words(pair, settings), found, remember, shown, compare, chances)
         last_answer.keep(settings.home, last_answer.of(answer, reader.state.uuid, pair_id))
         return answer
 
@@ -249,6 +251,20 @@ def _pair_name(asked: str | None, current: Pair | None, settings: Settings) -> s
     if asked == registry.AUTO or (asked is None and current is None):
         return shelf.best(settings.weights)
     return registry.find(asked).name if asked else None
+
+
+def advice(settings: Settings, choice: PairChoice) -> str | None:
+    """What a first ingest that has no larger pair than the built-in one could do better, in a line."""
+    from archive.pairs import registry, shelf
+
+    if settings.catalog.exists() or choice != PairChoice() or not registry.find(shelf.best(settings.weights)).shipped:
+        return None
+    better = next(row for row in shelf.listing(settings.weights) if row.name == registry.PREFERRED[0])
+    size = "" if better.size is None else f"{better.size / 1e6:,.0f} MB, "
+    return (
+        f"using the built-in pair {shelf.best(settings.weights)}; `archive models pull {better.name}` "
+        f"({size}{', '.join(better.licences)}) would bring better answers"
+    )
 
 
 @contextmanager

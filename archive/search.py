@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from archive.protocols import TextEmbedder, VectorIndex
     from archive.ranking import Scores
     from archive.types import Query, Sighting, Thing, Vectors
+    from archive.verdicts import Calibration
 
     Remember = Callable[[str, str, Vectors], None]
 
@@ -40,12 +41,13 @@ def search(
     remember: Remember,
     examples: Sequence[Example] = (),
     compare: Compare | None = None,
+    calibration: Calibration = verdicts.UNMEASURED,
 ) -> Answer:
     """Answer a query from the archive as the reader sees it, in one consistent state.
 
     `examples` are pictures of what is asked for, in the space that answers. A text that is embedded now is handed to
     `remember` with its space, so that the next time costs nothing. With `compare` later photos of the place of the last
-    sighting are looked at, too.
+    sighting are looked at, too. `calibration` says what scores mean in that space.
 
     Raises:
         ArchiveError: nothing was ever ingested.
@@ -56,7 +58,7 @@ def search(
     pair_id, pair = answering
     allowed = reader.photos_between(query.after, query.before, query.camera)
     counts = reader.counts(pair_id, allowed.ids)
-    searched = Searched(counts.photos, counts.segments, pair.space, allowed.untimed)
+    searched = Searched(counts.photos, counts.segments, pair.space, pair.name, allowed.untimed)
     if counts.photos == 0:
         return _empty(query, searched)
 
@@ -67,7 +69,7 @@ def search(
     embedded = perf_counter()
     scan = Scan(reader, index, pair_id, allowed.ids)
     shown = [*examples, *_exemplars(things)]
-    asked = probes.compose(words[0] if words else None, shown, negatives, scan.sample())
+    asked = probes.compose(words[0] if words else None, shown, negatives, scan.sample(), calibration)
     scores = scan.everything(asked) if query.everything else scan.nearest(asked, query.limit)
     answer = _answer(query, searched, scores, scan, asked)
     if compare and answer.sightings and answer.sightings[0].last:

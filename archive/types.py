@@ -359,11 +359,15 @@ class Since:
 
 @dataclass(frozen=True, slots=True)
 class Searched:
-    """What a query looked at. `untimed` photos have no known time, so a time range left them out."""
+    """What a query looked at, and the name of the pair that answered; `untimed` photos have no known time.
+
+    A time range leaves those out.
+    """
 
     photos: int
     segments: int
     space: str
+    pair: str
     untimed: int = 0
 
 

@@ -22,7 +22,6 @@ PHOTOGRAPHS = {
 QUESTIONS = ("a cup of coffee", "a cat", "motorcycle")
 ABSENT = "giraffe"
 EVERY = timedelta(minutes=7)
-WEIGHTS_MISSING = 3
 
 
 def photographs() -> list[Path]:
@@ -61,12 +60,6 @@ def main(folder: Path) -> int:
     shutil.rmtree(answers, ignore_errors=True)
     lay_out(card)
     ended = archive(home, "ingest", str(card))
-    if ended == WEIGHTS_MISSING:
-        print("\nThe archive itself works; what it lacks is a pair of models, which is fetched once:")
-        print("  archive models list             what there is, how large, under which licence")
-        print("  archive models pull standard    then run `make demo` again")
-        print("Weights of your own go in ARCHIVE_SEGMENTER (a file) and ARCHIVE_EMBEDDER (a folder).")
-        return 0
     if ended:
         return ended
     for question in QUESTIONS:

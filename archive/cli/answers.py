@@ -45,6 +45,7 @@ def as_object(answer: Answer, locate: Locate) -> dict[str, Any]:
             "photos": answer.searched.photos,
             "segments": answer.searched.segments,
             "space": answer.searched.space,
+            "pair": answer.searched.pair,
             "untimed": answer.searched.untimed,
         },
         "hits": [_hit_object(hit, locate) for hit in answer.hits],
@@ -76,7 +77,10 @@ def as_words(answer: Answer, locate: Locate, now: datetime, *, photos: bool) -> 
 def footnotes(answer: Answer) -> Iterator[str]:
     """What a person should know about an answer besides the answer."""
     searched = answer.searched
-    yield f"searched {searched.photos:,} photos, {searched.segments:,} segments, in {answer.took_ms['total']:.0f} ms"
+    yield (
+        f"searched {searched.photos:,} photos, {searched.segments:,} segments with the pair {searched.pair}, "
+        f"in {answer.took_ms['total']:.0f} ms"
+    )
     if searched.untimed:
         yield f"{searched.untimed:,} photos of unknown time were left out by the time range"
     for name, pictures, waiting in answer.taught:

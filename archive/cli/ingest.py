@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -79,6 +80,8 @@ def _ingest(sources: tuple[Path, ...], settings: Settings, choice: PairChoice, r
 
     for source in sources:
         ingest.Source.at(source)  # a mistyped name ends the run before anything is begun
+    if sys.stderr.isatty() and (advice := bootstrap.advice(settings, choice)):
+        click.echo(advice, err=True)
     with bootstrap.ingesting(settings, choice) as destination:
         if not sources:
             ingest.adopt(destination, report, watcher)

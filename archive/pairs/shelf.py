@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from archive.errors import UsageError, WeightsMissing
 from archive.pairs import checking, registry
+from archive.verdicts import UNMEASURED, Calibration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,6 +29,7 @@ CONFIG = "open_clip_config.json"
 SHIPPED = Path(__file__).parent
 """Where pairs that come with the archive lie, each in a folder of its name."""
 
+CALIBRATION = "calibration.json"
 SHIPPED_LICENCE = "AGPL-3.0"
 WEIGHTS_SUFFIXES = (".onnx", ".safetensors")
 
@@ -88,6 +90,12 @@ def best(folder: Path) -> str:
 def shipped_folder(name: str) -> Path:
     """The folder of a pair that comes with the archive."""
     return SHIPPED / name
+
+
+def calibration(name: str) -> Calibration:
+    """What scores mean in the space of a pair, where that was measured."""
+    path = shipped_folder(name) / CALIBRATION
+    return Calibration(**json.loads(path.read_bytes())) if path.is_file() else UNMEASURED
 
 
 def pull(

@@ -1,4 +1,4 @@
-"""Fits the head that reads a region's meaning from one look: a ridge regression on what the classifier says of crops."""
+"""Fits the head that reads what a region means from one look: a ridge regression on what the classifier calls crops."""
 
 from __future__ import annotations
 
