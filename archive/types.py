@@ -77,7 +77,7 @@ class Region(NamedTuple):
 class Glance:
     """What a network saw of one photo in one pass, before anything was chosen.
 
-    boxes   float32 (n, 4): left, top, right, bottom in pixels of the photo, the surest first
+    boxes   float32 (n, 4): left, top, right, bottom in pixels of the photo, those first that are surest to be a thing
     scores  float32 (n, k): how sure it is of each of its classes, from 0 to 1; the last one means "a thing"
     levels  feature maps, float32 (channels, height, width) each
     scale   pixels of the network's view for each pixel of the photo

@@ -196,7 +196,7 @@ _POCKET = PairSpec(
     purpose="comes with the archive and works at once: everyday things by their everyday names",
     crop_context=0.0,
     # A vector costs nothing but its bytes here, so smaller things may have one.
-    cleanup=CleanUp(least_side=5, least_share=1 / 20_000),
+    cleanup=CleanUp(least_side=5, least_share=1 / 20_000, same_overlap=0.5),
     shipped=True,
 )
 
