@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from archive.errors import SourceVanished
+from archive.sessions import Anchor, AnchorSource, Session, SessionKey, shortest_ms
 from archive.types import CaptureSource, CaptureTime
 
 if TYPE_CHECKING:
@@ -38,22 +39,6 @@ _NOTE = re.compile(
     rb"clk=(none|ntp|usb) utc=(-|\d+) age=(-|-?\d+) tz=(-?\d+) len=(\d+) sha=([0-9a-f]{16}) "
 )
 _EARLIEST_OLD_NAME = 1_577_836_800  # 2020: the first boards kept counting from 1970 where nobody set their clock
-
-
-class Anchor(NamedTuple):
-    """A moment at which the session's clock (`mono_ms`) and the world's (`utc_ms`) are both known, within an error."""
-
-    mono_ms: int
-    utc_ms: int
-    error_ms: int
-
-
-class SessionKey(NamedTuple):
-    """Names a session among all sessions of all cameras; `nonce` tells sessions apart after numbers began anew."""
-
-    device: str
-    number: int
-    nonce: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +114,18 @@ class CardSession:
         own = (photo.note.mono_ms for photo in self.photos if photo.note and photo.note.session == self.key)
         return max(
             [*own, *self.journal.announced.values(), *(event.mono_ms for event in self.journal.events)], default=0
+        )
+
+    def as_known(self, read_ms: int) -> Session:
+        """What a card that is read at `read_ms` (Unix milliseconds) tells of the session."""
+        synced = self.journal.header.get("synced", "-")
+        return Session(
+            key=self.key,
+            sleep=self.journal.header.get("sleep", "deep"),
+            last_mono_ms=self.last_mono_ms,
+            anchors=self.anchors,
+            begun_after_ms=int(synced) if synced.isdigit() else None,
+            begun_before_ms=read_ms - shortest_ms(self.last_mono_ms),
         )
 
     @property
@@ -261,7 +258,7 @@ def _find_note(content: bytes) -> tuple[Note, int] | None:
     )
     anchor = None
     if utc != "-" and age != "-":
-        anchor = Anchor(int(mono) - int(age), int(utc) - int(age), NOTE_ERROR_MS)
+        anchor = Anchor(int(mono) - int(age), int(utc) - int(age), NOTE_ERROR_MS, AnchorSource.NOTE)
     key = SessionKey(device, int(session), nonce)
     return Note(key, int(number), int(mono), anchor, int(offset), int(length), digest), frame_at
 
@@ -280,8 +277,8 @@ def _read_journal(folder: Path) -> Journal:
             header = dict(word.split("=", 1) for word in words if "=" in word)
         elif kind == "P" and _whole_numbers(words[:2]):
             announced[int(words[0])] = int(words[1])
-        elif kind == "T" and _whole_numbers(words[:3]):
-            anchors.append(Anchor(int(words[0]), int(words[1]), int(words[2])))
+        elif kind == "T" and _whole_numbers(words[:3]) and words[3:] in (["ntp"], ["usb"]):
+            anchors.append(Anchor(int(words[0]), int(words[1]), int(words[2]), AnchorSource(words[3])))
         elif kind in {"E", "V", "B", "Z"} and _whole_numbers(words[:1]):
             events.append(Event(kind, int(words[0]), " ".join(words[1:])))
         else:

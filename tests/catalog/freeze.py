@@ -1,12 +1,13 @@
-"""Write the database that a released schema left behind: `python -m tests.catalog.freeze`.
+"""Write the database that a released schema left behind: `python -m tests.catalog.freeze 0002`.
 
-`databases/0001.sqlite` is never written again once 0001 was released; the script shows what is in it. It speaks plain
-SQL, since today's rows are not those of 0001: three photos with four sources, three packs, one shard, and a fourth
+A file in `databases/` is never written again once its revision was released; the script shows what is in it. It speaks
+plain SQL, since today's rows are not those of then: three photos with four sources, three packs, one shard, and a fourth
 photo that was deleted.
 """
 
 from __future__ import annotations
 
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -21,11 +22,11 @@ PHOTOS = (1, 2, 3, 4)
 DELETED = 4
 
 
-def freeze(path: Path) -> None:
-    """Make the catalog of revision 0001 at `path`."""
+def freeze(path: Path, revision: str) -> None:
+    """Make the catalog of that revision at `path`."""
     path.unlink(missing_ok=True)
     make_private_file(path)
-    migrate(path, "0001", script_location())
+    migrate(path, revision, script_location())
     with closing(connect_to_write(path)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         connection.execute(
@@ -35,7 +36,8 @@ def freeze(path: Path) -> None:
         for number in PHOTOS:
             packed = encode(pack(number, photo_id=number), 1)
             connection.execute(
-                "INSERT INTO photos VALUES (?, ?, '.jpg', ?, ?, 'exif', 'wearable', ?, ?, 1)",
+                """INSERT INTO photos (id, digest, suffix, size, captured_at_us, captured_at_source, camera, width, height,
+                                       added_generation) VALUES (?, ?, '.jpg', ?, ?, 'exif', 'wearable', ?, ?, 1)""",
                 (number, bytes.fromhex(digest(number)), 1000 + number, number * 1_000_000, WIDTH, HEIGHT),
             )
             connection.execute(
@@ -54,4 +56,5 @@ def freeze(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    freeze(DATABASES / "0001.sqlite")
+    for name in sys.argv[1:]:
+        freeze(DATABASES / f"{name}.sqlite", name)

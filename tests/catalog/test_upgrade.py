@@ -34,8 +34,8 @@ BROKEN_AT_ITS_END = """
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "9999"
+down_revision = "HEAD"
 
 def upgrade():
     op.create_table("half_done", sa.Column("id", sa.Integer(), primary_key=True))
@@ -46,8 +46,8 @@ def upgrade():
 ORPHANING = """
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "9999"
+down_revision = "HEAD"
 
 def upgrade():
     op.execute("DELETE FROM photos WHERE id = 1")
@@ -56,8 +56,8 @@ def upgrade():
 CORRUPTING = """
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "9999"
+down_revision = "HEAD"
 
 def upgrade():
     op.execute("PRAGMA writable_schema = ON")
@@ -73,19 +73,19 @@ def old(path: Path) -> Path:
     return path
 
 
-def scripts_with(revision_0003: str, folder: Path) -> Path:
+def scripts_with(more: str, folder: Path) -> Path:
     """The migrations and one more, in a folder whose name configparser would trip over."""
     scripts = folder / "100% new"
     shutil.copytree(script_location(), scripts)
-    (scripts / "versions" / "0003_more.py").write_text(revision_0003)
+    (scripts / "versions" / "9999_more.py").write_text(more.replace("HEAD", HEAD))
     return scripts
 
 
 @pytest.fixture
-def expecting_0003(monkeypatch: pytest.MonkeyPatch) -> None:
+def expecting_more(monkeypatch: pytest.MonkeyPatch) -> None:
     """A version of the program that knows one revision more."""
-    monkeypatch.setattr("archive.catalog.upgrade.HEAD", "0003")
-    monkeypatch.setattr("archive.catalog.revisions.REVISIONS", (*REVISIONS, "0003"))
+    monkeypatch.setattr("archive.catalog.upgrade.HEAD", "9999")
+    monkeypatch.setattr("archive.catalog.revisions.REVISIONS", (*REVISIONS, "9999"))
 
 
 def rows(path: Path, table: str) -> list[dict[str, Any]]:
@@ -151,7 +151,7 @@ def test_what_an_interrupted_upgrade_left_is_cleared_away(old: Path) -> None:
     assert check_catalog(old) == []
 
 
-@pytest.mark.usefixtures("expecting_0003")
+@pytest.mark.usefixtures("expecting_more")
 def test_a_failing_migration_leaves_the_file_untouched(old: Path, tmp_path: Path) -> None:
     before = old.read_bytes()
     with pytest.raises(ArchiveError, match="is as it was"):
@@ -163,7 +163,7 @@ def test_a_failing_migration_leaves_the_file_untouched(old: Path, tmp_path: Path
 
 def test_a_catalog_that_could_not_be_upgraded_can_be_later(old: Path, tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as newer:
-        newer.setattr("archive.catalog.upgrade.HEAD", "0003")
+        newer.setattr("archive.catalog.upgrade.HEAD", "9999")
         with pytest.raises(ArchiveError, match="a_table_that_is_not_there"):
             bring_to_head(old, scripts_with(BROKEN_AT_ITS_END, tmp_path))
     bring_to_head(old)
@@ -172,7 +172,7 @@ def test_a_catalog_that_could_not_be_upgraded_can_be_later(old: Path, tmp_path: 
     assert not copy_before_upgrade(old).exists()
 
 
-@pytest.mark.usefixtures("expecting_0003")
+@pytest.mark.usefixtures("expecting_more")
 def test_a_creation_that_fails_leaves_no_table(path: Path, tmp_path: Path) -> None:
     with pytest.raises(ArchiveError):
         bring_to_head(path, scripts_with(BROKEN_AT_ITS_END, tmp_path))
@@ -180,14 +180,14 @@ def test_a_creation_that_fails_leaves_no_table(path: Path, tmp_path: Path) -> No
         assert connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
 
 
-@pytest.mark.usefixtures("expecting_0003")
+@pytest.mark.usefixtures("expecting_more")
 def test_a_migration_that_orphans_rows_is_undone(old: Path, tmp_path: Path) -> None:
     with pytest.raises(CatalogDamaged, match="packs, sources"):
         bring_to_head(old, scripts_with(ORPHANING, tmp_path))
     assert len(rows(old, "photos")) == 3
 
 
-@pytest.mark.usefixtures("expecting_0003")
+@pytest.mark.usefixtures("expecting_more")
 def test_a_migration_that_damages_the_file_leaves_the_copy_from_before(old: Path, tmp_path: Path) -> None:
     with pytest.raises(CatalogDamaged, match="from before it is at"):
         bring_to_head(old, scripts_with(CORRUPTING, tmp_path))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from archive.photos import camera_card, session_clock
-from archive.photos.camera_card import Anchor, SessionKey
 from archive.photos.session_clock import How, Moment, SessionClock
+from archive.sessions import Anchor, AnchorSource, Session, SessionKey
 from archive.types import CaptureSource
 from tests.firmware.running import Plan, on_folder
 
@@ -29,7 +29,10 @@ def timed(root: Path, result: Plan, told: dict[SessionKey, Sequence[Anchor]] | N
     """(truth, moment) of each photo, in capture order."""
     truth = {entry["path"]: entry["true_ms"] for entry in result["stored"]}
     sessions = camera_card.read(root)
-    clocks = session_clock.clocks(sessions, result["true_ms"], told)
+    known = [session.as_known(result["true_ms"]) for session in sessions]
+    clocks = session_clock.clocks(
+        session.merged(Session(session.key, anchors=tuple((told or {}).get(session.key, ())))) for session in known
+    )
     return [
         (truth["/" + photo.path.relative_to(root).as_posix()], clocks[session.key].moment(session.mono_of(photo)))
         for session in sessions
@@ -74,7 +77,7 @@ def test_a_camera_whose_drift_is_known_needs_one_anchor(tmp_path: Path) -> None:
     moments = timed(tmp_path, result)
     assert_true(moments)
     assert worst(moments[200:]) < 40_000
-    drifts = session_clock.usual_rates(camera_card.read(tmp_path))
+    drifts = session_clock.usual_rates(session.as_known(result["true_ms"]) for session in camera_card.read(tmp_path))
     assert drifts == {"a0b1c2d3e4f5 deep": pytest.approx(FAST, abs=1000)}
 
 
@@ -110,7 +113,7 @@ def test_a_start_that_a_person_typed_times_the_session(tmp_path: Path) -> None:
     start = 1_790_000_000_000
     result = on_folder(tmp_path, [{"wake": 100}], PLAIN, drift_ppm=FAST, true_ms=start)
     (session,) = camera_card.read(tmp_path)
-    assert_true(timed(tmp_path, result, {session.key: [Anchor(0, start + 20_000, 60_000)]}))
+    assert_true(timed(tmp_path, result, {session.key: [Anchor(0, start + 20_000, 60_000, AnchorSource.TYPED)]}))
 
 
 def test_a_clock_set_over_usb_is_an_anchor(tmp_path: Path) -> None:
@@ -125,7 +128,8 @@ def test_anchors_survive_in_photos_where_the_journal_is_lost(tmp_path: Path) -> 
 
 
 def test_a_wrong_anchor_is_left_out_where_a_better_one_contradicts_it() -> None:
-    good, wrong = Anchor(0, 1_790_000_000_000, 50), Anchor(HOUR, 1_790_000_000_000 + 3 * HOUR, 1000)
+    good = Anchor(0, 1_790_000_000_000, 50, AnchorSource.NTP)
+    wrong = Anchor(HOUR, 1_790_000_000_000 + 3 * HOUR, 1000, AnchorSource.CODE)
     assert session_clock.agreeing([wrong, good]) == (good,)
 
 
