@@ -58,6 +58,15 @@ class Session:
     begun_after_ms: int | None = None
     begun_before_ms: int | None = None
 
+    def allows(self, anchor: Anchor) -> bool:
+        """Whether the session can have begun when the anchor says, by what is known of its beginning."""
+        earliest = anchor.utc_ms - anchor.error_ms - anchor.mono_ms * (MILLION + UNLEARNED_PPM) // MILLION
+        latest = anchor.utc_ms + anchor.error_ms - shortest_ms(anchor.mono_ms)
+        return not (
+            (self.begun_after_ms is not None and latest < self.begun_after_ms)
+            or (self.begun_before_ms is not None and earliest > self.begun_before_ms)
+        )
+
     def merged(self, newer: Session) -> Session:
         """The session with what somebody learned later; a start that is typed again replaces the earlier one."""
         anchors = {(anchor.source, anchor.mono_ms): anchor for anchor in (*self.anchors, *newer.anchors)}

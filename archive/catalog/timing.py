@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from archive.sessions import Session, SessionPlace
     from archive.types import CaptureTime
 
-_SESSION = insert(SessionRow)
-_SESSION = _SESSION.on_conflict_do_update(
+_NEW_SESSION = insert(SessionRow)
+_SESSION = _NEW_SESSION.on_conflict_do_update(
     index_elements=["device", "number", "nonce"],
-    set_={name: _SESSION.excluded[name] for name in ("sleep", "last_mono_ms", "begun_after_ms", "begun_before_ms")},
+    set_={name: _NEW_SESSION.excluded[name] for name in ("sleep", "last_mono_ms", "begun_after_ms", "begun_before_ms")},
 ).returning(SessionRow.id)
-_ANCHOR = insert(AnchorRow)
-_ANCHOR = _ANCHOR.on_conflict_do_update(
+_NEW_ANCHOR = insert(AnchorRow)
+_ANCHOR = _NEW_ANCHOR.on_conflict_do_update(
     index_elements=["session_id", "source", "mono_ms"],
-    set_={name: _ANCHOR.excluded[name] for name in ("utc_ms", "error_ms")},
+    set_={name: _NEW_ANCHOR.excluded[name] for name in ("utc_ms", "error_ms")},
 )
 _TIME = update(PhotoRow).where(PhotoRow.id == bindparam("photo_id"))
 

@@ -91,9 +91,9 @@ def _rehearse(sources: tuple[Path, ...], settings: Settings, report: Report, wat
 
     if not sources:
         raise click.UsageError("--dry-run needs a SOURCE to look at")
-    with bootstrap.known_digests(settings) as is_known:
+    with bootstrap.holdings(settings) as known:
         for source in sources:
-            ingest.rehearse(source, settings.home, is_known, report, watcher)
+            ingest.rehearse(source, settings.home, known, report, watcher)
 
 
 def _sum_up(report: Report, seconds: float, *, dry_run: bool, as_json: bool) -> None:

@@ -17,11 +17,12 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from archive.errors import SourceVanished
+from archive.photos.cards import is_gone
 from archive.sessions import Anchor, AnchorSource, Session, SessionKey, shortest_ms
 from archive.types import CaptureSource, CaptureTime
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import tzinfo
     from pathlib import Path
 
@@ -143,23 +144,42 @@ def is_card(root: Path) -> bool:
     return next(_session_folders(root), None) is not None
 
 
-def is_old_card(root: Path) -> bool:
-    """Whether this is a card of the first sketch: /Pictures/<seconds>.jpg."""
-    return next(old_photos(root), None) is not None
+def root_of(path: Path) -> Path | None:
+    """The card that a file lies on, by its place alone: ROOT/ARCHIVE/S0000123/000/00000000.JPG."""
+    if len(path.parents) < 4 or not _PHOTO.fullmatch(path.name) or not _SESSION.fullmatch(path.parents[1].name):
+        return None
+    return path.parents[3] if path.parents[2].name.upper() == "ARCHIVE" else None
 
 
-def read(root: Path) -> list[CardSession]:
+def is_old_photo(path: Path, root: Path) -> bool:
+    """Whether a file of the card at `root` is a photo of the first sketch: /Pictures/<seconds>.jpg."""
+    folder = path.parent
+    return folder.parent == root and folder.name.upper() == "PICTURES" and bool(_OLD_PHOTO.fullmatch(path.name))
+
+
+def read(root: Path, on_error: Callable[[Path, str], None]) -> list[CardSession]:
     """Every session of a card, in the order of their numbers; reads journals and the heads of photos.
 
+    What cannot be read is reported to `on_error` with the reason. A session without its journal is read all the same,
+    and one whose folder cannot be listed is left out.
+
     Raises:
-        SourceVanished: The card cannot be read any longer.
+        SourceVanished: the card is there no longer.
     """
+    sessions = []
     try:
-        return [_read_session(number, folder) for number, folder in sorted(_session_folders(root))]
+        device = root.stat().st_dev
+        folders = sorted(_session_folders(root))
     except OSError as error:
-        raise SourceVanished(
-            f"cannot read the card at {root} ({error.strerror}): put it back and run this again"
-        ) from error
+        raise _vanished(root, error) from error
+    for number, folder in folders:
+        try:
+            sessions.append(_read_session(number, folder, on_error))
+        except OSError as error:
+            if is_gone(root, device):
+                raise _vanished(root, error) from error
+            on_error(folder, error.strerror or type(error).__name__)
+    return sessions
 
 
 def examine(content: bytes) -> tuple[Condition, Note | None]:
@@ -181,19 +201,16 @@ def frame_of(content: bytes) -> bytes:
     return content if found is None else content[:2] + content[found[1] :]
 
 
-def old_photos(root: Path) -> Iterator[Path]:
-    """Photos of a card of the first sketch, in the order of their names' numbers."""
-    folder = _child(root, "Pictures")
-    names = [] if folder is None else [path for path in folder.iterdir() if _OLD_PHOTO.fullmatch(path.name)]
-    yield from sorted(names, key=lambda path: (int(path.stem), path.name))
+def old_capture_time(path: Path, zone: tzinfo | None = None) -> CaptureTime:
+    """When a photo of the first sketch was taken: its name counts seconds of **local** time.
 
-
-def old_capture_time(path: Path, zone: tzinfo) -> CaptureTime:
-    """When a photo of the first sketch was taken: its name counts seconds of **local** time, in `zone`."""
+    That is the time of `zone`, by default this machine's own.
+    """
     named = _OLD_PHOTO.fullmatch(path.name)
     if named is None or int(named[1]) < _EARLIEST_OLD_NAME:
         return CaptureTime(None, CaptureSource.UNKNOWN)
     local = datetime.fromtimestamp(int(named[1]), UTC).replace(tzinfo=zone)
+    local = local if zone else local.astimezone()
     offset = local.utcoffset() or timedelta()
     return CaptureTime(local.astimezone(UTC), CaptureSource.NAME, int(offset.total_seconds()) // 60)
 
@@ -219,13 +236,19 @@ def _child(folder: Path, name: str) -> Path | None:
     return next((path for path in folder.iterdir() if path.name.upper() == name.upper() and path.is_dir()), None)
 
 
-def _read_session(number: int, folder: Path) -> CardSession:
-    journal = _read_journal(folder)
+def _vanished(root: Path, error: OSError) -> SourceVanished:
+    return SourceVanished(f"cannot read the card at {root} ({error.strerror}): put it back and run this again")
+
+
+def _read_session(number: int, folder: Path, on_error: Callable[[Path, str], None]) -> CardSession:
+    journal = _read_journal(_journal_lines(folder, on_error))
     files = (path for group in folder.iterdir() if group.is_dir() for path in group.iterdir())
     named = sorted((int(match[1]), path) for path in files if (match := _PHOTO.fullmatch(path.name)))
     photos = tuple(CardPhoto(path, index, _read_note(path)) for index, path in named)
+    # A file proves that there were photos before it only where its own note says so: anything can be named 99999999.
+    proved = {photo.number for photo in photos if photo.note and photo.note.number == photo.number}
+    expected = set(range(max(proved | journal.announced.keys(), default=-1) + 1))
     present = {photo.number for photo in photos}
-    expected = set(journal.announced) | set(range(max(present | set(journal.announced), default=-1) + 1))
     return CardSession(_key(number, journal, photos), folder, photos, tuple(sorted(expected - present)), journal)
 
 
@@ -263,14 +286,24 @@ def _find_note(content: bytes) -> tuple[Note, int] | None:
     return Note(key, int(number), int(mono), anchor, int(offset), int(length), digest), frame_at
 
 
-def _read_journal(folder: Path) -> Journal:
+def _journal_lines(folder: Path, on_error: Callable[[Path, str], None]) -> list[bytes]:
     path = next((path for path in folder.iterdir() if path.name.upper() == "LOG.TXT"), None)
+    try:
+        return path.read_bytes().splitlines() if path else []
+    except OSError as error:
+        if not folder.is_dir():
+            raise
+        on_error(path or folder, error.strerror or type(error).__name__)
+        return []
+
+
+def _read_journal(lines: Iterable[bytes]) -> Journal:
     header: dict[str, str] = {}
     announced: dict[int, int] = {}
     anchors: list[Anchor] = []
     events: list[Event] = []
     bad = 0
-    for line in path.read_bytes().splitlines() if path else ():
+    for line in lines:
         kind, _, rest = _unseal(line).partition(" ")
         words = rest.split(" ")
         if kind == "H" and not header:

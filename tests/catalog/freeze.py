@@ -1,8 +1,8 @@
 """Write the database that a released schema left behind: `python -m tests.catalog.freeze 0002`.
 
-A file in `databases/` is never written again once its revision was released; the script shows what is in it. It speaks
-plain SQL, since today's rows are not those of then: three photos with four sources, three packs, one shard, and a fourth
-photo that was deleted.
+A file in `databases/` is never written again once its revision was released; the script shows what is in it. It
+speaks plain SQL, since today's rows are not those of then: three photos with four sources, three packs, one shard, and
+a fourth photo that was deleted.
 """
 
 from __future__ import annotations
@@ -36,8 +36,9 @@ def freeze(path: Path, revision: str) -> None:
         for number in PHOTOS:
             packed = encode(pack(number, photo_id=number), 1)
             connection.execute(
-                """INSERT INTO photos (id, digest, suffix, size, captured_at_us, captured_at_source, camera, width, height,
-                                       added_generation) VALUES (?, ?, '.jpg', ?, ?, 'exif', 'wearable', ?, ?, 1)""",
+                """INSERT INTO photos (id, digest, suffix, size, captured_at_us, captured_at_source, camera,
+                                       width, height, added_generation)
+                   VALUES (?, ?, '.jpg', ?, ?, 'exif', 'wearable', ?, ?, 1)""",
                 (number, bytes.fromhex(digest(number)), 1000 + number, number * 1_000_000, WIDTH, HEIGHT),
             )
             connection.execute(
