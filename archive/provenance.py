@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from archive.photos.camera_card import CardPhoto, CardSession, Note
     from archive.photos.cards import FoundFile
     from archive.photos.reading import DecodedPhoto, FileContent
-    from archive.photos.session_clock import Moment
     from archive.sessions import SessionPlace
     from archive.timekeeping import Timekeeper
     from archive.types import CaptureTime, Pixels
@@ -58,16 +57,17 @@ class Trace:
 class SessionAudit:
     """What should be there of a session, and what is: `missing` are numbers neither on the card nor in the archive.
 
-    `stored` of its `shot` photos are in. `first` and `last` are the moments of the session's beginning and end, None
-    on a dry run.
+    `stored` of its `shot` photos are in. `first` and `last` are when it began and ended, and `error_ms` is the most by
+    which any moment between them may be wrong; None where that is not known, and on a dry run.
     """
 
     key: SessionKey
     shot: int
     stored: int
     missing: tuple[int, ...]
-    first: Moment | None = None
-    last: Moment | None = None
+    first: datetime | None = None
+    last: datetime | None = None
+    error_ms: int | None = None
 
 
 class Card:
@@ -150,14 +150,19 @@ class Provenance:
 
     def audit(self, numbers: Callable[[SessionKey], set[int]]) -> list[SessionAudit]:
         """What became of each session of the card; `numbers` are those of a session's photos that are in."""
+        counted = count(self.card.sessions, numbers)
         return [
-            SessionAudit(
-                *counted,
-                first=self._keeper.moment(session.key, 0),
-                last=self._keeper.moment(session.key, session.last_mono_ms),
-            )
-            for session, counted in zip(self.card.sessions, count(self.card.sessions, numbers), strict=True)
+            SessionAudit(*counts, *self._span(session))
+            for session, counts in zip(self.card.sessions, counted, strict=True)
         ]
+
+    def _span(self, session: CardSession) -> tuple[datetime | None, datetime | None, int | None]:
+        """When a session began and ended, and by how much a moment of it may be wrong at the most."""
+        noted = {*session.journal.announced.values(), *map(session.mono_of, session.photos)} - {None}
+        times = [self._keeper.moment(session.key, mono).capture_time() for mono in (0, *noted, session.last_mono_ms)]
+        errors = [time.error_ms for time in times if time.error_ms is not None]
+        known = len(errors) == len(times)
+        return times[0].at, times[-1].at, max(errors) if known else None
 
     def _by_note(self, note: Note, condition: Condition) -> Trace:
         """A photo of the wearable away from its card: its own note tells of its session."""
@@ -209,7 +214,8 @@ def count(
     for session in sessions:
         stored = numbers(session.key)
         missing = tuple(number for number in session.missing if number not in stored)
-        counted.append((session.key, len(session.photos) + len(session.missing), len(stored), missing))
+        begun = [photo for photo in session.photos if photo.note or photo.number in session.journal.announced]
+        counted.append((session.key, len(begun) + len(session.missing), len(stored), missing))
     return counted
 
 

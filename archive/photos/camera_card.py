@@ -221,8 +221,13 @@ def sync_text(now: datetime, sync: str) -> bytes:
     return f"utc_ms={int(now.timestamp() * 1000)} tz_min={offset} sync={sync}\r\n".encode()
 
 
+def folder_of(root: Path) -> Path | None:
+    """The folder ARCHIVE of a card, None where it has none."""
+    return _child(root, "ARCHIVE")
+
+
 def _session_folders(root: Path) -> Iterator[tuple[int, Path]]:
-    archive = _child(root, "ARCHIVE")
+    archive = folder_of(root)
     for folder in archive.iterdir() if archive else ():
         named = _SESSION.fullmatch(folder.name)
         if named and folder.is_dir():

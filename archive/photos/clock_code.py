@@ -40,8 +40,8 @@ def code(utc_ms: int, offset_minutes: int) -> NDArray[np.bool_]:
 
     text = f"ARCHIVE-CLOCK/1 {utc_ms:013d} {offset_minutes}"
     made = zxingcpp.create_barcode(text, zxingcpp.BarcodeFormat.QRCode, ec_level="M")
-    drawn: NDArray[np.uint8] = np.asarray(made.to_image(scale=1, add_quiet_zones=True))
-    return drawn == 0
+    dark: NDArray[np.bool_] = np.asarray(made.to_image(scale=1, add_quiet_zones=True)) == 0
+    return dark
 
 
 def read(pixels: Pixels) -> Shown | None:
