@@ -103,7 +103,7 @@ def test_a_clock_that_was_never_told_lies_between_the_last_ingest_and_this_one(
     done = archive("ingest", card)
     assert done.code == 0
     assert "session 1: 8 shot, 8 in; " in done.out
-    assert max(assert_true(home, result)) < 4 * HOUR_MS
+    assert max(assert_true(home, result)) < 5 * HOUR_MS
 
 
 def test_a_reset_in_the_middle_of_the_day_leaves_every_part_of_it_true(
@@ -112,7 +112,7 @@ def test_a_reset_in_the_middle_of_the_day_leaves_every_part_of_it_true(
     steps = [NETWORK, {"wake": 3}, RESET, NO_NETWORK, {"wake": 3}, RESET, NETWORK, {"wake": 3}]
     result = on_folder(card, steps, NTP, pictures=pictures, true_ms=morning, drift_ppm=FAST_PPM)
     assert archive("ingest", card).code == 0
-    assert max(assert_true(home, result)) < HOUR_MS
+    assert max(assert_true(home, result)) < 2 * HOUR_MS
     order = [photo.captured_ms for photo in stored(home).values()]
     assert order == sorted(order, key=lambda moment: moment or 0)
 
