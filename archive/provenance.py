@@ -91,7 +91,7 @@ class Card:
     def is_unfinished(self, path: Path) -> bool:
         """Whether a file that is no photo never became one: the camera lost power before it could note it down."""
         found = self._places.get(path)
-        return found is not None and found[1].number not in found[0].journal.announced and path.stat().st_size == 0
+        return found is not None and found[1].is_empty and found[1].number not in found[0].journal.announced
 
     def is_old(self, path: Path) -> bool:
         """Whether a file is of a card of the first sketch, whose names count local seconds."""

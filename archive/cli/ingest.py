@@ -87,6 +87,8 @@ def command(
     outcomes: dict[Path, Outcome] = {}
     care = aftercare.Care(sync_clock=sync_clock, free=free, eject=eject)
     told = [_start(text) for text in starts]
+    if told and dry_run:
+        raise click.UsageError("--starts moves times, which --dry-run cannot show; leave one of them out")
     _refuse_impossible(sources, care, ask=not (yes or dry_run))
     try:
         with bar("rehearsing" if dry_run else "ingesting") as watcher:

@@ -66,11 +66,12 @@ class Condition(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CardPhoto:
-    """A photo file of a session; `note` is None where its head cannot be read."""
+    """A photo file of a session; `note` is None where its head cannot be read, or where it `is_empty`."""
 
     path: Path
     number: int
     note: Note | None
+    is_empty: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +250,7 @@ def _read_session(number: int, folder: Path, on_error: Callable[[Path, str], Non
     journal = _read_journal(_journal_lines(folder, on_error))
     files = (path for group in folder.iterdir() if group.is_dir() for path in group.iterdir())
     named = sorted((int(match[1]), path) for path in files if (match := _PHOTO.fullmatch(path.name)))
-    photos = tuple(CardPhoto(path, index, _read_note(path)) for index, path in named)
+    photos = tuple(_read_head(path, index) for index, path in named)
     # A file proves that there were photos before it only where its own note says so: anything can be named 99999999.
     proved = {photo.number for photo in photos if photo.note and photo.note.number == photo.number}
     expected = set(range(max(proved | journal.announced.keys(), default=-1) + 1))
@@ -264,13 +265,14 @@ def _key(number: int, journal: Journal, photos: Sequence[CardPhoto]) -> SessionK
     return next((photo.note.session for photo in photos if photo.note), SessionKey("", number, ""))
 
 
-def _read_note(path: Path) -> Note | None:
+def _read_head(path: Path, number: int) -> CardPhoto:
     try:
         with path.open("rb") as file:
-            found = _find_note(file.read(HEAD_BYTES))
+            head = file.read(HEAD_BYTES)
     except OSError:
-        return None  # one file that cannot be read; `examine` will not get its bytes either
-    return found and found[0]
+        return CardPhoto(path, number, None)  # one file that cannot be read; `examine` will not get its bytes either
+    found = _find_note(head)
+    return CardPhoto(path, number, found and found[0], is_empty=not head)
 
 
 def _find_note(content: bytes) -> tuple[Note, int] | None:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 REFRESH_MS = 1_000
 """How long each code is shown."""
 
-LAG_MS = 500
-"""The most by which a screen may be late to show it, and a shutter slow to close."""
+LAG_MS = 1_000
+"""The most by which a screen may be late to show it, and the camera late to note when its shutter was open."""
 
 _TEXT = re.compile(r"ARCHIVE-CLOCK/1 (\d{13}) (-?\d{1,4})")
 
