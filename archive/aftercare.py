@@ -14,6 +14,7 @@ from archive.errors import PhotoError, SourceVanished, UsageError
 from archive.photos import camera_card, card_writing
 from archive.photos.camera_card import Condition
 from archive.photos.cards import is_gone
+from archive.photos.names import printable
 from archive.photos.reading import digest_of, read_file
 
 if TYPE_CHECKING:
@@ -72,10 +73,11 @@ def refuse_impossible(card: Path, care: Care) -> None:
     Raises:
         UsageError: this is no card of the wearable, or cannot be ejected.
     """
+    shown = printable(str(card))
     if care.free and not camera_card.is_card(card):
-        raise UsageError(f"{card} holds no session of the camera: --free deletes nothing else")
+        raise UsageError(f"{shown} holds no session of the camera: --free deletes nothing else")
     if care.sync_clock and camera_card.folder_of(card) is None:
-        raise UsageError(f"{card} has no folder ARCHIVE; make one there if it is to be the camera's card")
+        raise UsageError(f"{shown} has no folder ARCHIVE; make one there if it is to be the camera's card")
     if care.eject:
         card_writing.check_ejectable(card)
 
@@ -131,7 +133,9 @@ def _verify(card: Path, is_kept: Callable[[str], bool], watcher: Watcher) -> tup
             kept.append(path)
         watcher.step()
     if is_gone(card, device):
-        raise SourceVanished(f"{card} went away while it was verified; connect it and run the same command again")
+        raise SourceVanished(
+            f"{printable(str(card))} went away while it was verified; connect it and run the same command again"
+        )
     return kept, Outcome(verified=len(kept), left=len(photos) - len(kept))
 
 

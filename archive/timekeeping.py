@@ -35,15 +35,18 @@ class Timekeeper:
 
     def learn(self, sessions: Iterable[Session]) -> None:
         """Keep what a card or a photo tells of sessions, and move the photos whose time it changes: all or nothing."""
-        told = {session.key: self._merged(session) for session in sessions}
+        told: dict[SessionKey, Session] = {}
+        for session in sessions:
+            known = told.get(session.key) or self._sessions.get(session.key)
+            told[session.key] = known.merged(session) if known else session
         news = {key: session for key, session in told.items() if self._sessions.get(key) != session}
         if not news:
             return
-        known = self._sessions | news
-        found = clocks(known.values())
+        every = self._sessions | news
+        found = clocks(every.values())
         times = self._moved(found)
         ids = self._catalog.keep_sessions(news.values(), times)
-        self._sessions, self._clocks = known, found
+        self._sessions, self._clocks = every, found
         self._ids.update(zip(news, ids, strict=True))
         self.retimed += len(times)
 
@@ -75,10 +78,6 @@ class Timekeeper:
         """When the session's clock stood there."""
         clock = self._clocks.get(key)
         return NEVER_KNOWN if clock is None else clock.moment(mono_ms)
-
-    def _merged(self, session: Session) -> Session:
-        known = self._sessions.get(session.key)
-        return session if known is None else known.merged(session)
 
     def _moved(self, found: Mapping[SessionKey, SessionClock]) -> dict[int, CaptureTime]:
         """The new times of the stored photos whose session's clock is not what it was."""

@@ -54,9 +54,17 @@ Exit code: 0 all photos are in, 1 some files could not be read, 2 wrong usage, 3
     multiple=True,
     help="When a session of the wearable began, give or take two minutes; its photos are timed from there.",
 )
-@click.option("--sync-clock", is_flag=True, help="Then write SYNC.TXT to the card, which bounds its later sessions.")
-@click.option("--free", is_flag=True, help="Then delete from the card what is whole and proved to be in; asks first.")
-@click.option("--eject", is_flag=True, help="Then eject the card.")
+@click.option(
+    "--sync-clock",
+    is_flag=True,
+    help="Afterwards write SYNC.TXT to the card: its later sessions are known to be later.",
+)
+@click.option(
+    "--free",
+    is_flag=True,
+    help="Afterwards delete from the card photos that are whole and proved to be in; asks first.",
+)
+@click.option("--eject", is_flag=True, help="Afterwards eject the card.")
 @click.option("--yes", is_flag=True, help="Do not ask before --free.")
 @pair_parts
 @as_json
@@ -205,9 +213,13 @@ def _sum_up(report: Report, outcomes: dict[Path, Outcome], seconds: float, *, dr
 def _remarks(report: Report) -> list[str]:
     remarks = []
     if report.retimed:
-        remarks.append(f"{report.retimed:,} photos that were in already are timed better now")
+        remarks.append(f"{_photos(report.retimed)} that came in before got a better time")
     if report.clocks:
-        remarks.append(f"the time was read from a clock in {report.clocks:,} photos")
+        remarks.append(f"the time was read from a clock in {_photos(report.clocks)}")
     if not report.new and report.known and not report.unreadable:
         remarks.append("everything was in the archive already; nothing was done")
     return remarks
+
+
+def _photos(number: int) -> str:
+    return "1 photo" if number == 1 else f"{number:,} photos"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from binascii import crc32
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -105,10 +106,13 @@ class CardSession:
     journal: Journal
 
     def mono_of(self, photo: CardPhoto) -> int | None:
-        """When the shutter opened, on the session's clock; None where neither photo nor journal can say."""
-        if photo.note is None:
-            return self.journal.announced.get(photo.number)
-        return photo.note.mono_ms if photo.note.session == self.key else None
+        """When the shutter opened, on the session's clock; None where neither journal nor photo can say.
+
+        The journal goes first: each of its lines has a checksum, and a photo's note has none.
+        """
+        if photo.number in self.journal.announced:
+            return self.journal.announced[photo.number]
+        return photo.note.mono_ms if photo.note and photo.note.session == self.key else None
 
     @property
     def last_mono_ms(self) -> int:
@@ -132,12 +136,15 @@ class CardSession:
 
     @property
     def anchors(self) -> tuple[Anchor, ...]:
-        """Every anchor of the card for this session, by mono time; the journal's own before what photos remember."""
+        """Every anchor of the card for this session, by mono time; the journal's own before what photos remember.
+
+        A note has no checksum, so an anchor that photos remember counts where two agree, or where nothing else tells.
+        """
         notes = (photo.note for photo in self.photos)
-        remembered = {
-            note.anchor.mono_ms: note.anchor for note in notes if note and note.anchor and note.session == self.key
-        }
-        return tuple(sorted((remembered | {anchor.mono_ms: anchor for anchor in self.journal.anchors}).values()))
+        told = Counter(note.anchor for note in notes if note and note.anchor and note.session == self.key)
+        agreed = [anchor for anchor, photos in told.items() if photos > 1]
+        remembered = agreed or (() if self.journal.anchors else told)
+        return tuple(sorted({anchor.mono_ms: anchor for anchor in (*remembered, *self.journal.anchors)}.values()))
 
 
 def is_card(root: Path) -> bool:

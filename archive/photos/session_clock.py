@@ -69,7 +69,7 @@ class Moment:
     def capture_time(self, offset_minutes: int | None = None) -> CaptureTime:
         """The moment as the catalog keeps it; one that is off by half a day or more counts as unknown."""
         if self.utc_ms is None or self.error_ms is None or timedelta(milliseconds=self.error_ms) >= USELESS_ERROR:
-            return CaptureTime(None, CaptureSource.UNKNOWN)
+            return CaptureTime(None, CaptureSource.UNKNOWN, offset_minutes)
         at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=self.utc_ms)
         return CaptureTime(at, CaptureSource.JOURNAL, offset_minutes, self.error_ms)
 

@@ -297,7 +297,7 @@ def test_a_typed_start_times_a_session_and_moves_the_photos_that_are_in(
     begun = datetime.fromtimestamp(morning / 1000, UTC) + timedelta(seconds=50)
     told = archive("ingest", card, "--starts", begun.isoformat())
     assert told.code == 0
-    assert "5 photos that were in already are timed better now" in told.err
+    assert "5 photos that came in before got a better time" in told.err
     assert_true(home, result)
     later = archive("ingest", "--starts", f"1={(begun - timedelta(minutes=1)).isoformat()}")
     assert later.code == 0
@@ -338,7 +338,7 @@ def test_a_clock_that_the_camera_saw_times_its_whole_session(
     result = on_folder(again, [{"wake": 9}], CONFIG, pictures=[*pictures[:6], seen, *pictures[7:]], **settings)
     done = archive("ingest", again)
     assert done.out.startswith("3 new, 6 known")
-    assert "the time was read from a clock in 1 photos" in done.err
+    assert "the time was read from a clock in 1 photo" in done.err
     errors = assert_true(home, result)
     assert min(errors) == 1000
     assert max(errors) < HOUR_MS
@@ -368,7 +368,7 @@ def test_photos_that_came_in_before_sessions_were_known_are_placed_by_the_next_r
             "UPDATE photos SET session_id = NULL, number = NULL, mono_ms = NULL, captured_at_us = 0, condition = NULL"
         )
     done = archive("ingest", card)
-    assert "5 photos that were in already are timed better now" in done.err
+    assert "5 photos that came in before got a better time" in done.err
     assert_true(home, result)
 
 

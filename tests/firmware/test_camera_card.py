@@ -116,6 +116,18 @@ def test_a_photo_that_cannot_be_read_keeps_its_place_and_its_journal_time(tmp_pa
     assert before < mono < after
 
 
+def test_a_note_that_rotted_moves_no_time(tmp_path: Path) -> None:
+    on_folder(tmp_path, [{"set": {"network": True}}, {"wake": 5}], "wifi_ssid = home\nsettle_ms = 0\n")
+    (before,) = running.sessions_of(tmp_path)
+    path = before.photos[2].path
+    rotten = re.sub(rb"(mono=)\d", rb"\g<1>9", path.read_bytes(), count=1)
+    path.write_bytes(re.sub(rb"(utc=\d{9})\d", rb"\g<1>0", rotten, count=1))
+    (after,) = running.sessions_of(tmp_path)
+    assert after.photos[2].note != before.photos[2].note
+    assert after.anchors == before.anchors
+    assert [after.mono_of(photo) for photo in after.photos] == [before.mono_of(photo) for photo in before.photos]
+
+
 def test_journal_lines_with_a_wrong_crc_are_counted_and_passed_over(tmp_path: Path) -> None:
     on_folder(tmp_path, [{"wake": 4}])
     log = tmp_path / "ARCHIVE" / "S0000001" / "LOG.TXT"
