@@ -182,12 +182,13 @@ class Provenance:
         )
 
     def _begin(self, start: Start) -> None:
-        key = self._meant(start.number)
-        if not self._keeper.anchor(key, Anchor(0, start.utc_ms, TYPED_ERROR_MS, AnchorSource.TYPED)):
+        key, anchor = self._meant(start.number), Anchor(0, start.utc_ms, TYPED_ERROR_MS, AnchorSource.TYPED)
+        if not self._keeper.fits(key, anchor):
             raise UsageError(
                 f"session {key.number} cannot have begun then: its card, or a better clock, says otherwise; "
                 "see what is known with `archive ingest SOURCE --json`"
             )
+        self._keeper.anchor(key, anchor)
 
     def _meant(self, number: int | None) -> SessionKey:
         """The session that a person means by its number, or without one.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from archive.photos.session_clock import NEVER_KNOWN, clocks
+from archive.photos.session_clock import NEVER_KNOWN, agreeing, clocks
 from archive.sessions import Session, SessionPlace
 
 if TYPE_CHECKING:
@@ -50,8 +50,18 @@ class Timekeeper:
         self._ids.update(zip(news, ids, strict=True))
         self.retimed += len(times)
 
+    def fits(self, key: SessionKey, anchor: Anchor) -> bool:
+        """Whether an anchor of a known session agrees with all that is known better."""
+        session = self._sessions[key]
+        return session.allows(anchor) and anchor in agreeing(
+            session.merged(replace(session, anchors=(anchor,))).anchors
+        )
+
     def anchor(self, key: SessionKey, anchor: Anchor) -> bool:
-        """Keep an anchor of a known session; False where what is known better contradicts it."""
+        """Keep an anchor of a known session; False where what is known better contradicts it.
+
+        One that contradicts another is kept all the same: which of the two is wrong may be known later.
+        """
         session = self._sessions[key]
         if not session.allows(anchor):
             return False

@@ -158,7 +158,9 @@ def test_a_clock_of_another_day_is_not_believed(catalog: Catalog) -> None:
 def test_a_less_exact_anchor_gives_way_to_one_that_contradicts_it(catalog: Catalog) -> None:
     keeper = Timekeeper(catalog)
     keeper.learn([Session(key(1), last_mono_ms=HOUR, anchors=(ntp(HOUR, NOON),))])
-    assert not keeper.anchor(key(1), Anchor(0, NOON, 120_000, AnchorSource.TYPED))
+    typed = Anchor(0, NOON, 120_000, AnchorSource.TYPED)
+    assert not keeper.fits(key(1), typed)
+    assert not keeper.anchor(key(1), typed)
     assert keeper.moment(key(1), HOUR).utc_ms == NOON
 
 

@@ -117,7 +117,7 @@ class CardSession:
     @property
     def last_mono_ms(self) -> int:
         """The latest moment that the session is known to have lived."""
-        own = (photo.note.mono_ms for photo in self.photos if photo.note and photo.note.session == self.key)
+        own = (mono_ms for photo in self.photos if (mono_ms := self.mono_of(photo)) is not None)
         return max(
             [*own, *self.journal.announced.values(), *(event.mono_ms for event in self.journal.events)], default=0
         )
