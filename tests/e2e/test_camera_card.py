@@ -394,7 +394,7 @@ def test_times_move_all_together_or_not_at_all(
 def test_a_card_of_the_first_sketch_counts_local_seconds(
     archive: Commands, home: Path, card: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TZ", "Europe/Amsterdam")
+    monkeypatch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
     time.tzset()
     try:
         local = datetime(2024, 6, 1, 12, 30, tzinfo=UTC)
@@ -406,3 +406,26 @@ def test_a_card_of_the_first_sketch_counts_local_seconds(
         time.tzset()
     assert hit["photo"]["captured_at"] == "2024-06-01T10:30:00Z"
     assert hit["photo"]["captured_at_source"] == "name"
+
+
+def test_a_card_whose_power_was_cut_gives_up_every_photo_that_was_stored_and_no_other(
+    archive: Commands, home: Path, tmp_path: Path, pictures: list[str], morning: int
+) -> None:
+    image = fat.make(tmp_path / "card.img", 16, 6)
+    base = image.read_bytes()
+    card: Plan = {"image": str(image), "config": CONFIG, "log": str(tmp_path / "writes")}
+    steps = [{"wake": 3}, RESET, {"wake": 3}]
+    result = play_on_micropython({"card": card, "steps": steps, "pictures": pictures, "true_ms": morning}, tmp_path)
+    writes = fat.writes(tmp_path / "writes")
+    written = {entry["sha256"] for entry in result["stored"]}
+    for cut in np.linspace(len(writes) // 4, len(writes), 8, dtype=int).tolist():
+        root = tmp_path / f"cut-{cut}"
+        fat.extract(fat.Image(base, dict(writes[:cut])), root)
+        done = archive("ingest", root)
+        assert done.code == 0, done.err
+        known = stored(home)
+        assert {entry["sha256"] for entry in result["stored"] if entry["writes"] <= cut} <= known.keys()
+        assert known.keys() <= written
+        assert {photo.condition for photo in known.values()} <= {"whole"}
+    assert stored(home).keys() == written
+    assert archive("check", "--data").code == 0
