@@ -24,7 +24,7 @@ REFRESH_MS = 1_000
 LAG_MS = 1_000
 """The most by which a screen may be late to show it, and the camera late to note when its shutter was open."""
 
-_TEXT = re.compile(r"ARCHIVE-CLOCK/1 (\d{13}) (-?\d{1,4})")
+_TEXT = re.compile(rb"ARCHIVE-CLOCK/1 (\d{13}) (-?\d{1,4})")
 
 
 class Shown(NamedTuple):
@@ -52,7 +52,7 @@ def read(pixels: Pixels) -> Shown | None:
     # The green channel is nearly what the eye sees as brightness, and costs no arithmetic.
     grey = np.ascontiguousarray(pixels[:, :, 1])
     for found in zxingcpp.read_barcodes(grey, formats=only_qr):
-        told = _TEXT.fullmatch(found.text)
+        told = _TEXT.fullmatch(bytes(found.bytes))  # as text, bytes of another code may be none
         if told:
             # It was drawn at the moment that it tells, and stayed until the next one.
             half = (REFRESH_MS + LAG_MS) // 2

@@ -50,10 +50,13 @@ def test_photos_without_a_clock_show_none() -> None:
         assert clock_code.read(pixels) is None
 
 
-def test_the_code_of_something_else_is_no_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "content", ["https://example.org/1795000000123", b"\xff\xfe\x00\x80" * 9, "ARCHIVE-CLOCK/1 x 0"]
+)
+def test_the_code_of_something_else_is_no_clock(content: str | bytes) -> None:
     import zxingcpp
 
-    made = zxingcpp.create_barcode("https://example.org/1795000000123", zxingcpp.BarcodeFormat.QRCode)
+    made = zxingcpp.create_barcode(content, zxingcpp.BarcodeFormat.QRCode)
     grey = np.asarray(made.to_image(scale=5, add_quiet_zones=True))
     assert clock_code.read(np.repeat(grey[:, :, None], 3, axis=2)) is None
 
