@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import os
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from archive.protocols import Embedder, Segmenter, TextEmbedder
     from archive.reindex import Report, Watcher
     from archive.segmenters.one_look import OneLookNetwork
+    from archive.sessions import SessionKey
     from archive.settings import Settings
     from archive.types import Answer, Example, Pair, Photo, Query, Vectors
 
@@ -168,14 +170,29 @@ def _answering(reader: CatalogReader, settings: Settings) -> tuple[int, Pair]:
     return answering
 
 
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What an archive holds already; nothing where there is none."""
+
+    reader: CatalogReader | None
+
+    def photo(self, digest: str) -> bool:
+        """Whether the photo of that sha256 in hex is in."""
+        return self.reader is not None and self.reader.photo_id(digest) is not None
+
+    def numbers(self, key: SessionKey) -> set[int]:
+        """The numbers of a session's photos that are in."""
+        return set() if self.reader is None else self.reader.session_numbers(key)
+
+
 @contextmanager
-def known_digests(settings: Settings) -> Iterator[Callable[[str], bool]]:
-    """Tells whether a photo of that sha256 in hex is in the archive; where there is no archive, none is."""
+def holdings(settings: Settings) -> Iterator[Holdings]:
+    """What is in the archive of these settings, for a rehearsal."""
     if not settings.catalog.exists():
-        yield lambda _digest: False
+        yield Holdings(None)
         return
     with reading(settings) as reader:
-        yield lambda digest: reader.photo_id(digest) is not None
+        yield Holdings(reader)
 
 
 def locate(settings: Settings) -> Callable[[Photo], Path]:

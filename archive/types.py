@@ -103,17 +103,22 @@ class CaptureSource(StrEnum):
 class CaptureTime:
     """When a photo was taken: an aware UTC moment, or None where nothing plausible was recorded.
 
-    `offset_minutes` is the local time's distance east of UTC, where the photo itself says it.
+    `offset_minutes` is the local time's distance east of UTC, where the photo itself says it. `error_ms` is the most
+    by which the moment may be wrong, None where nobody can tell.
     """
 
     at: datetime | None
     source: CaptureSource
     offset_minutes: int | None = None
+    error_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """One original. `digest` is the sha256 of its bytes in hex; width and height are those of the upright photo."""
+    """One original. `digest` is the sha256 of its bytes in hex; width and height are those of the upright photo.
+
+    `captured_error_ms` is the most by which `captured_at` may be wrong, None where nobody can tell.
+    """
 
     id: int
     digest: str
@@ -124,6 +129,7 @@ class Photo:
     camera: str | None
     width: int
     height: int
+    captured_error_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,7 @@ def test_the_object_has_the_keys_of_the_contract(filled: Commands, home: Path, c
         "path": str(home / "originals" / digest[:2] / f"{digest}.jpg"),
         "captured_at": hit["photo"]["captured_at"],
         "captured_at_source": "exif",
+        "captured_at_error_ms": None,
         "camera": None,
         "width": 320,
         "height": 240,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from archive.sessions import SessionKey
     from archive.types import Ids, Pack, Pair, Photo, Shard, Thing, Vectors
 
 
@@ -141,6 +142,10 @@ class CatalogReader:
     def photos(self, ids: Iterable[int]) -> dict[int, Photo]:
         """Photos by id; ids that are not there are left out. A photo's name is that of its first source."""
         return queries.photos(self._connection, ids)
+
+    def session_numbers(self, key: SessionKey) -> set[int]:
+        """The numbers of a session's photos that are in."""
+        return queries.session_numbers(self._connection, key)
 
     def packs(
         self, pair_id: int, after_pack: int = 0, photos: Ids | None = None, last_pack: int = LAST_ID

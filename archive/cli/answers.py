@@ -113,6 +113,7 @@ def _photo_object(photo: Photo, locate: Locate) -> dict[str, Any]:
         "path": str(locate(photo)),
         "captured_at": instant(photo.captured_at),
         "captured_at_source": photo.captured_at_source.value,
+        "captured_at_error_ms": photo.captured_error_ms,
         "camera": photo.camera,
         "width": photo.width,
         "height": photo.height,
@@ -198,7 +199,7 @@ def _last_seen(answer: Answer, locate: Locate, now: datetime) -> Iterator[str]:
     last, *earlier = answer.sightings
     doubt = "" if answer.verdict is Verdict.SEEN else "Maybe seen. "
     yield f"{doubt}Last seen {_when(last, now)}"
-    yield f"  {_best(last, now)}"
+    yield f"  {_best(last, now)}  time by {_by(last.hit.photo)}"
     yield f"  {locate(last.hit.photo)}"
     yield from _reason(last.hit.why)
     if answer.since:
@@ -256,9 +257,16 @@ def _where(hit: Hit) -> str:
     return f"box {left},{top} to {right},{bottom}"
 
 
+def _by(photo: Photo) -> str:
+    """Where a photo's time comes from, and how wrong it may be."""
+    error_ms = photo.captured_error_ms
+    return photo.captured_at_source.value + ("" if error_ms is None else f", {moments.within(error_ms)}")
+
+
 def _hit_line(hit: Hit, now: datetime) -> str:
-    taken = hit.photo.captured_at
+    taken, error_ms = hit.photo.captured_at, hit.photo.captured_error_ms
     when = "unknown time" if taken is None else moments.calendar(taken, now)
+    when += "" if error_ms is None else f" {moments.within(error_ms)}"
     return (
         f"{hit.rank:>2}.  {hit.score:.3f}  {hit.probability:>5.0%}  {printable(hit.photo.name)}  {when}  {_where(hit)}"
     )

@@ -111,7 +111,7 @@ def test_features_of_an_even_level_are_its_value_wherever_the_box_is() -> None:
     edges = np.array([[0, 0, 40, 40], [39, 39, 40, 40]], np.int32)
     seen = glance([], [])
     features = pooling.features(seen, edges, pooling.evidence(seen, edges))
-    np.testing.assert_allclose(features, [[8, 16, 32, 0, 0]] * 2)
+    np.testing.assert_allclose(features, np.array([[8, 16, 32, 0, 0]] * 2))
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from archive.embedders.joint_space import unit
 from archive.training import joint, words
 from archive.training.image import ridge
 from archive.training.labels import Labels
@@ -61,7 +62,7 @@ def test_a_kind_means_each_of_its_members_a_little() -> None:
 
 
 def test_the_targets_of_texts_are_unit_rows() -> None:
-    likeness, meaning = np.eye(3, 80, dtype=np.float32), joint.unit(np.ones((3, 163), np.float32))
+    likeness, meaning = np.eye(3, 80, dtype=np.float32), unit(np.ones((3, 163), np.float32))
     rows = joint.text_rows(likeness, ["red", None, "blue"], meaning)
     np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
 
