@@ -29,12 +29,12 @@ def evidence(glance: Glance, edges: NDArray[np.int32]) -> Floats:
         return sure
     sure[0] = glance.scores[:, :kinds].max(axis=0)
     for row, box in enumerate(edges[1:], 1):
-        around = _overlaps(box.astype(np.float32), glance.boxes) > AROUND
+        around = overlaps(box.astype(np.float32), glance.boxes) > AROUND
         sure[row] = glance.scores[around, :kinds].max(axis=0, initial=0)
     return sure
 
 
-def _overlaps(box: Floats, boxes: Floats) -> Floats:
+def overlaps(box: Floats, boxes: Floats) -> Floats:
     """The IoU of one box (4,) with each of several (n, 4): float32 (n,)."""
     shared = (np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])).clip(0).prod(axis=1)
     areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)

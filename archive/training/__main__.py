@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
 
-from archive.training import image, joint, labels, package, regions, segmenter, teachers, text
+from archive.observation import Observer
+from archive.pairs.registry import find
+from archive.pairs.shelf import CALIBRATION
+from archive.training import calibration, figures, image, joint, labels, package, regions, segmenter, teachers, text
 from archive.training.photographs import photographs
 
 if TYPE_CHECKING:
@@ -16,11 +21,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from archive import verdicts
     from archive.training.photographs import Photograph
 
     Floats = NDArray[np.float32]
 
 WORDS_OF_A_TRY = 200
+CALIBRATED_ON = 450
+"""Photographs of scenes on which scores are calibrated."""
 
 SHIPS_IN = Path(__file__).resolve().parents[1] / "pairs" / "pocket"
 
@@ -118,6 +126,15 @@ class Workshop:
             parts = dict(head)
         package.package(self.segmenter(), seeing.eval(), reading.eval(), parts, self.vocabulary, folder)
 
+    def calibrate(self, folder: Path) -> verdicts.Calibration:
+        """What scores mean, written beside what ships."""
+        seeing = shipped(folder)
+        scenes = [photo for photo in self.photos if not photo.names][:CALIBRATED_ON]
+        packs = calibration.observed(scenes, seeing)
+        found = calibration.measure(scenes, packs, self.labels, seeing)
+        (folder / CALIBRATION).write_text(json.dumps(asdict(found), indent=1) + "\n")
+        return found
+
     def segmenter(self) -> Any:  # noqa: ANN401  (ultralytics' networks share no base worth the name)
         """The trained network, its weights the averaged ones."""
         import torch
@@ -136,6 +153,16 @@ class Workshop:
     def meaning(self) -> joint.Meaning:
         """The map from its rows into the space."""
         return joint.Meaning(np.load(self.out / "meaning.npy"))
+
+
+def shipped(folder: Path) -> Observer:
+    """The packaged pair at work."""
+    from archive.embedders.pooled import PooledEmbedder
+    from archive.segmenters.one_look import OneLookNetwork, OneLookSegmenter
+
+    spec = find("pocket")
+    network = OneLookNetwork(folder / package.SEGMENTER, size=spec.segmenter.size, floor=spec.segmenter.confidence)
+    return Observer(OneLookSegmenter(network), PooledEmbedder(folder, network.see), spec.cleanup, spec.crop_context)
 
 
 @main.command("labels")
@@ -181,6 +208,37 @@ def package_command(workshop: Workshop, into: Path) -> None:
     workshop.pack(into)
 
 
+@main.command("calibrate")
+@click.option("--into", type=click.Path(path_type=Path, file_okay=False), default=SHIPS_IN, help="Where it ships from.")
+@click.pass_obj
+def calibrate_command(workshop: Workshop, into: Path) -> None:
+    """Measure what the packaged pair's scores mean."""
+    click.echo(workshop.calibrate(into))
+
+
+@main.command("figures")
+@click.argument("labelled", type=click.Path(path_type=Path, file_okay=False, exists=True))
+@click.option("--home", type=click.Path(path_type=Path, file_okay=False, exists=True), required=True)
+def figures_command(labelled: Path, home: Path) -> None:
+    """Print what the card says besides the scorer's figures, of an archive made of a LABELLED set's photos."""
+    from archive.catalog.reader import CatalogReader
+    from archive.embedders.text_tower import OnnxTextTower
+
+    with CatalogReader.open(home / "catalog.sqlite") as reader:
+        answering = reader.answering()
+        if answering is None:
+            raise click.UsageError(f"{home} has no photos; run `archive ingest {labelled}/images --home {home}`")
+        packs = {pack.photo_id: pack for _, pack in reader.packs(answering[0])}
+        named = {reader.photos([number])[number].name: pack for number, pack in packs.items()}
+    truth, words = figures.Labelled.read(labelled), OnnxTextTower(SHIPS_IN)
+    found = {
+        "recall": figures.recall(named, truth),
+        "mAP": figures.mean_precision(named, truth, words, left_out=False),
+        "mAP of left-out words": figures.mean_precision(named, truth, words, left_out=True),
+    }
+    click.echo(json.dumps(found, indent=1))
+
+
 @main.command("all")
 @click.option("--into", type=click.Path(path_type=Path, file_okay=False), default=SHIPS_IN, help="Where it ships from.")
 @click.pass_obj
@@ -195,6 +253,7 @@ def all_command(workshop: Workshop, into: Path) -> None:
     ):
         step()
     workshop.pack(into)
+    workshop.calibrate(into)
 
 
 if __name__ == "__main__":
