@@ -420,7 +420,7 @@ def _segmenter(source: str, settings: Settings) -> Segmenter:
     if spec.kind == "one-look":
         from archive.segmenters.one_look import OneLookSegmenter
 
-        return OneLookSegmenter(_network(source))
+        return OneLookSegmenter(_network(source), confidence=spec.confidence)
     weights, _ = shelf.paths(source, settings.weights)
     if weights is None:
         return SEGMENTERS[spec.kind]()
@@ -454,7 +454,7 @@ def _network(source: str) -> OneLookNetwork:
 
     spec = registry.find(source).segmenter
     weights = shelf.shipped_folder(source) / "segmenter.onnx"
-    return OneLookNetwork(weights, size=spec.size, floor=spec.confidence)
+    return OneLookNetwork(weights, size=spec.size)
 
 
 def _existing(source: str, option: str) -> Path:

@@ -23,7 +23,7 @@ _LONGEST = 192
 _RIM = 0.15
 """The share of a box on each side that is left out: it shows what lies behind the thing."""
 
-_HUE_ENDS = (8, 24, 38, 85, 128, 148, 172)
+_HUE_ENDS = (10, 29, 48, 120, 182, 212, 243)
 _HUE_COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "red")
 """Where one colour's hues end and the next one's begin, of Pillow's 256."""
 
@@ -52,9 +52,9 @@ def _named(pixels: Pixels) -> NDArray[np.intp]:
     hue, saturation, value = np.asarray(Image.fromarray(pixels).convert("HSV")).transpose(2, 0, 1).astype(int)
     places = np.array([COLOURS.index(colour) for colour in _HUE_COLOURS], np.intp)
     names: NDArray[np.intp] = places[np.searchsorted(_HUE_ENDS, hue, side="right")]
-    warm = (hue < 30) | (hue > 245)
+    warm = (hue < 10) | (hue >= 240)
     names[warm & (saturation < 130) & (value > 180)] = COLOURS.index("pink")
-    names[(hue >= 5) & (hue < 35) & (value < 150)] = COLOURS.index("brown")
+    names[(hue >= 5) & (hue < 30) & (value < 150)] = COLOURS.index("brown")
     names[saturation < 45] = COLOURS.index("grey")
     names[(saturation < 45) & (value > 195)] = COLOURS.index("white")
     names[(value < 50) | ((saturation < 60) & (value < 75))] = COLOURS.index("black")

@@ -104,12 +104,13 @@ class PooledEmbedder:
 
     @cached_property
     def _head(self) -> Head:
+        from safetensors import SafetensorError
         from safetensors.numpy import load_file
 
         try:
             parts = load_file(self._folder / REGIONS)
             return Head(parts["matrix"].astype(np.float32), parts["constant"].astype(np.float32))
-        except (OSError, KeyError, ValueError) as error:
+        except (OSError, KeyError, SafetensorError) as error:
             raise WeightsRejected(f"{self._folder / REGIONS} is damaged; install archive again") from error
 
     @cached_property

@@ -36,10 +36,11 @@ REGIONS = 300
 class OneLookNetwork:
     """Looks at photos, each thread at its own; what it saw last is kept, so that a segmenter and an embedder share it.
 
-    `size` is the longer side of its view in pixels and `floor` the least score of a box that counts.
+    `size` is the longer side of its view in pixels and `floor` the least sureness of a box that counts. It lies below
+    what a region needs: what is hardly seen still says something of the regions around it.
     """
 
-    def __init__(self, weights: Path, *, size: int = 1024, floor: float = 0.01) -> None:
+    def __init__(self, weights: Path, *, size: int = 1024, floor: float = 0.002) -> None:
         self.weights = present(weights)
         self.size = size
         self.floor = floor
@@ -121,21 +122,24 @@ def sureness(scores: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 class OneLookSegmenter:
-    """The regions of a network's look, whatever it calls them."""
+    """The regions of a network's look, whatever it calls them; `confidence` is the least sureness that one needs."""
 
-    def __init__(self, network: OneLookNetwork) -> None:
+    def __init__(self, network: OneLookNetwork, *, confidence: float = 0.03) -> None:
         self._network = network
+        self._confidence = confidence
 
     @property
     def name(self) -> str:
         """Kind, weights and settings."""
-        return f"{self._network.name}-o{OVERLAP:g}-n{REGIONS}"
+        return f"{self._network.name}-r{self._confidence:g}-o{OVERLAP:g}-n{REGIONS}"
 
     def segment(self, pixels: Pixels) -> list[Region]:
         """Propose a box for each thing found, the surest first."""
         glance = self._network.see(pixels)
-        chosen = distinct(glance.boxes, OVERLAP, REGIONS)
-        return regions(glance.boxes[chosen], sureness(glance.scores[chosen]), pixels)
+        sure = sureness(glance.scores)
+        enough = np.flatnonzero(sure >= self._confidence)
+        chosen = enough[distinct(glance.boxes[enough], OVERLAP, REGIONS)]
+        return regions(glance.boxes[chosen], sure[chosen], pixels)
 
 
 class _Last(threading.local):

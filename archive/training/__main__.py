@@ -110,7 +110,7 @@ class Workshop:
 
         graph = self.out / "segmenter.onnx"
         teachers.export_detector(self.segmenter(), graph)
-        network = OneLookNetwork(graph, floor=0.002)
+        network = OneLookNetwork(graph)
         features, wanted = regions.examples(self.photos, self.labels, self.crops, network.see, self.embed, self.meaning)
         head = regions.fit(features, wanted)
         np.savez(self.out / "regions.npz", matrix=head["matrix"], constant=head["constant"])
@@ -161,8 +161,9 @@ def shipped(folder: Path) -> Observer:
     from archive.segmenters.one_look import OneLookNetwork, OneLookSegmenter
 
     spec = find("pocket")
-    network = OneLookNetwork(folder / package.SEGMENTER, size=spec.segmenter.size, floor=spec.segmenter.confidence)
-    return Observer(OneLookSegmenter(network), PooledEmbedder(folder, network.see), spec.cleanup, spec.crop_context)
+    network = OneLookNetwork(folder / package.SEGMENTER, size=spec.segmenter.size)
+    segmenter = OneLookSegmenter(network, confidence=spec.segmenter.confidence)
+    return Observer(segmenter, PooledEmbedder(folder, network.see), spec.cleanup, spec.crop_context)
 
 
 @main.command("labels")

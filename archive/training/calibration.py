@@ -1,7 +1,9 @@
 """Measures what scores mean: how often the best photos of a query show what was asked for.
 
-Many small archives are drawn from the training photographs. A class is in a photo where the detector, in any view, is
-sure of it, and is not where it sees none; photos in between say nothing.
+Many small archives are drawn from the training photographs. Nobody labelled them: a class is in a photo as likely as
+the detector, at the view in which it is surest, says that it is. What the detector takes for something else is then
+counted as right, so the chances are a little high; heights above the background are left out, since the few that stand
+highest stand very high, whatever they are.
 """
 
 from __future__ import annotations
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float32]
 
-SURE, NONE = 0.6, 0.05
 PHRASES = ("{}", "my {}", "where is the {}")
 
 
@@ -60,17 +61,11 @@ def measure(
     inputs, right = [], []
     for _ in range(plan.archives):
         drawn = noise.choice(len(photos), min(plan.photos, len(photos)), replace=False)
-        every = np.concatenate([scores[at] for at in drawn])
         for query, column in enumerate(classes):
-            truth = shown[drawn, column]
-            if np.isnan(truth).all():
-                continue
-            ground = verdicts.background(every[:, query])
             order = drawn[np.argsort(-best[drawn, query], kind="stable")[: plan.judged]]
-            for at in order[~np.isnan(shown[order, column])]:
-                inputs.append((best[at, query], ground.height(float(best[at, query]))))
-                right.append(shown[at, column])
-    return _logistic(np.array(inputs), np.array(right))
+            inputs.append(best[order, query])
+            right.append(shown[order, column])
+    return _logistic(np.concatenate(inputs), np.concatenate(right))
 
 
 def _columns() -> list[tuple[int, str]]:
@@ -84,19 +79,16 @@ def _names() -> list[str]:
 
 
 def _shown(labels: Labels) -> Floats:
-    """For each class 1 where the photo shows it, 0 where it does not, not a number where nobody can tell."""
-    surest = labels.scores.max(axis=0, initial=0)
-    truth: Floats = np.where(surest >= SURE, 1.0, np.where(surest < NONE, 0.0, np.nan)).astype(np.float32)
-    return truth
+    """For each class how likely the photo shows it, float32 (80,)."""
+    surest: Floats = labels.scores.max(axis=0, initial=0)
+    return surest
 
 
-def _logistic(inputs: NDArray[np.float64], right: NDArray[np.float64]) -> verdicts.Calibration:
-    """Logistic regression; a height may speak for a hit only."""
+def _logistic(scores: Floats, chances: Floats) -> verdicts.Calibration:
+    """Logistic regression on scores (n,) of hits that are right with chances (n,): each stands once for either."""
     from sklearn.linear_model import LogisticRegression
 
-    fitted = LogisticRegression(C=10.0, max_iter=1000).fit(inputs, right)
-    of_score, of_height = (float(value) for value in fitted.coef_[0])
-    if of_height < 0:
-        fitted = LogisticRegression(C=10.0, max_iter=1000).fit(inputs[:, :1], right)
-        of_score, of_height = float(fitted.coef_[0][0]), 0.0
-    return verdicts.Calibration(offset=float(fitted.intercept_[0]), of_score=of_score, of_height=of_height)
+    inputs = np.concatenate([scores, scores])[:, np.newaxis]
+    right = np.repeat([1, 0], len(scores))
+    fitted = LogisticRegression(C=100.0, max_iter=1000).fit(inputs, right, np.concatenate([chances, 1 - chances]))
+    return verdicts.Calibration(offset=float(fitted.intercept_[0]), of_score=float(fitted.coef_[0][0]), of_height=0.0)

@@ -61,9 +61,9 @@ class Plan:
     crops: int = 16
     least_side: int = 10
     ridge: float = 300.0
-    steps: int = 60
+    steps: int = 140
     batch: int = 16
-    rate: float = 2e-5
+    rate: float = 1e-4
     seed: int = 20261124
 
 
