@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from archive.errors import ArchiveError, CatalogDamaged, SpaceMismatch, UsageError
 from archive.settings import PairChoice
@@ -87,8 +87,15 @@ def originals(settings: Settings) -> Originals:
     return Originals(settings.originals)
 
 
-def ask(query: Query, settings: Settings) -> Answer:
-    """Answer a query from the archive of these settings."""
+class Parts(NamedTuple):
+    """Where a query gets what it works with: the functions below, or ones that keep what they made."""
+
+    index: Callable[[Settings, CatalogReader, int, Pair], FaissIndex]
+    words: Callable[[Pair, Settings], TextEmbedder]
+
+
+def ask(query: Query, settings: Settings, parts: Parts | None = None) -> Answer:
+    """Answer a query from the archive of these settings; `parts` that are kept make the next answer faster."""
     from archive.catalog.texts import remember_text
     from archive.search import search
 
@@ -100,7 +107,8 @@ def ask(query: Query, settings: Settings) -> Answer:
         if answering is None:
             raise ArchiveError(f"the archive at {settings.home} is empty; run `archive ingest FOLDER` first")
         pair_id, pair = answering
-        return search(query, reader, words(pair, settings), index(settings, reader, pair_id, pair), remember)
+        made = parts or Parts(index, words)
+        return search(query, reader, made.words(pair, settings), made.index(settings, reader, pair_id, pair), remember)
 
 
 @contextmanager

@@ -40,6 +40,11 @@ class Settings:
         return self.home / "index"
 
     @property
+    def thumbnails(self) -> Path:
+        """The folder of small pictures, all of which can be made again."""
+        return self.home / "thumbnails"
+
+    @property
     def towers(self) -> Path:
         """The folder of exported text towers, one folder for each space."""
         return self.home / "towers"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from archive.catalog import queries, values
+from archive.catalog import browsing, queries, values
 from archive.catalog.driver import archive_error, archive_errors, connect_to_read, sqlite_module
 from archive.catalog.queries import LAST_ID, Span, State
 from archive.catalog.revisions import HEAD, stored_revision
@@ -18,7 +18,7 @@ from archive.errors import ArchiveError
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Iterator
-    from datetime import datetime
+    from datetime import date, datetime
     from pathlib import Path
     from types import TracebackType
     from typing import Self
@@ -139,6 +139,22 @@ class CatalogReader:
     def photos(self, ids: Iterable[int]) -> dict[int, Photo]:
         """Photos by id; ids that are not there are left out. A photo's name is that of its first source."""
         return queries.photos(self._connection, ids)
+
+    def photos_earlier(self, place: browsing.Place | None, limit: int) -> list[Photo]:
+        """Photos going back in time from a place, or from the newest; those of unknown time stand last."""
+        return browsing.earlier(self._connection, place, limit)
+
+    def photos_later(self, place: browsing.Place, limit: int) -> list[Photo]:
+        """Photos going forward in time from a place, the nearest first."""
+        return browsing.later(self._connection, place, limit)
+
+    def days(self, after: datetime, before: datetime) -> dict[date, int]:
+        """How many photos were taken on each local day, from `after` (inclusive) to `before`."""
+        return browsing.days(self._connection, after, before)
+
+    def cameras(self, limit: int) -> list[str]:
+        """The names of the cameras."""
+        return browsing.cameras(self._connection, limit)
 
     def packs(
         self, pair_id: int, after_pack: int = 0, photos: Ids | None = None, last_pack: int = LAST_ID

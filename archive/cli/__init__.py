@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "ingest": "Copy photos from a card or folder, find the things in them, remember where they were.",
     "query": "Ask where something was last seen.",
+    "serve": "Show the archive as a page in the browser, and as a JSON API.",
     "status": "Show what is in the archive, how big it is, and what is pending.",
     "check": "Prove that the archive is whole, or name what is damaged.",
     "reindex": "Embed photos that lack the chosen pair, and rebuild the search index.",

@@ -76,14 +76,15 @@ def command(
 
 def _ingest(sources: tuple[Path, ...], settings: Settings, choice: PairChoice, report: Report, watcher: Bar) -> None:
     from archive import bootstrap, ingest
+    from archive.progress import Told
 
     for source in sources:
         ingest.Source.at(source)  # a mistyped name ends the run before anything is begun
-    with bootstrap.ingesting(settings, choice) as destination:
+    with bootstrap.ingesting(settings, choice) as destination, Told(settings.home, watcher) as told:
         if not sources:
-            ingest.adopt(destination, report, watcher)
+            ingest.adopt(destination, report, told)
         for source in sources:
-            ingest.ingest(source, destination, report, watcher)
+            ingest.ingest(source, destination, report, told)
 
 
 def _rehearse(sources: tuple[Path, ...], settings: Settings, report: Report, watcher: Bar) -> None:

@@ -61,8 +61,7 @@ def command(
 ) -> int:
     """Ask where something was last seen."""
     began = perf_counter()
-    from archive import bootstrap, moments
-    from archive.cli import answers
+    from archive import answers, bootstrap, moments
     from archive.types import Query, Verdict
 
     now = datetime.now(UTC)

@@ -86,7 +86,7 @@ def _bytes(number: int) -> str:
 
 
 def _as_object(summary: Summary, home: str, uuid: str, generation: int) -> dict[str, Any]:
-    from archive.cli.answers import instant
+    from archive.answers import instant
 
     return {
         "home": home,

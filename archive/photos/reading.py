@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import stat
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
@@ -22,6 +23,7 @@ from archive.photos.names import printable
 from archive.photos.quiet import no_warnings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from archive.photos.capture_time import ExifStamp
@@ -107,11 +109,36 @@ def decode(content: bytes) -> DecodedPhoto:
     Raises:
         PhotoError: it is not a photo, damaged, cut off, or too large to decode safely.
     """
+    with _photo_errors(content):
+        return _decoded(content)
+
+
+def reduced(content: bytes, side: int) -> Image.Image:
+    """An upright RGB picture of a photo that was taken in before, for showing it `side` pixels wide or high.
+
+    It may be larger than that, but a JPEG is decoded at a fraction of its size, which is several times faster. What
+    `decode` looks for in damaged files is not looked for again.
+
+    Raises:
+        PhotoError: it is not a photo.
+    """
+    with _photo_errors(content):
+        image = _opened(_mended(content) if content.startswith(jpeg.START) else content)
+        image.draft("RGB", (side, side))
+        image.load()
+        return _upright(image, metadata(image).turn)
+
+
+@contextmanager
+def _photo_errors(content: bytes) -> Iterator[None]:
+    """The per-file boundary: whatever decoding raises is one kind of error.
+
+    On hostile bytes Pillow raises OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, struct.error,
+    ZeroDivisionError, OverflowError, EOFError, MemoryError and its own bomb error.
+    """
     with no_warnings():
-        # The per-file boundary: on hostile bytes Pillow raises OSError, SyntaxError, ValueError, TypeError, KeyError,
-        # IndexError, struct.error, ZeroDivisionError, OverflowError, EOFError, MemoryError and its own bomb error.
         try:
-            return _decoded(content)
+            yield
         except PhotoError:
             raise
         except Exception as problem:
@@ -121,10 +148,19 @@ def decode(content: bytes) -> DecodedPhoto:
 def _decoded(content: bytes) -> DecodedPhoto:
     image = _loaded_jpeg(content) if content.startswith(jpeg.START) else _loaded(content)
     about = metadata(image)
-    upright = to_rgb(image)
-    if about.turn is not None:
-        upright = upright.transpose(about.turn)
+    upright = _upright(image, about.turn)
     return DecodedPhoto(np.array(upright), SUFFIX_OF_FORMAT[str(image.format)], about.camera, about.stamps)
+
+
+def _upright(image: Image.Image, turn: Image.Transpose | None) -> Image.Image:
+    rgb = to_rgb(image)
+    return rgb if turn is None else rgb.transpose(turn)
+
+
+def _mended(content: bytes) -> bytes:
+    """A JPEG with its end marker, which libjpeg insists on."""
+    structure = jpeg.structure(content)
+    return content if structure.ends else structure.body + jpeg.END
 
 
 def _loaded_jpeg(content: bytes) -> Image.Image:

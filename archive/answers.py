@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from archive.types import Answer, Hit, Photo, ScoredBox, Sighting
+    from archive.types import Answer, Box, Hit, Photo, ScoredBox, Sighting
 
     Locate = Callable[[Photo], Path]
 
@@ -75,37 +75,38 @@ def footnotes(answer: Answer) -> Iterator[str]:
         yield f"{searched.untimed:,} photos of unknown time were left out by the time range"
 
 
+def photo_object(photo: Photo, locate: Locate) -> dict[str, Any]:
+    """A photo as it stands in the JSON object."""
+    return {
+        "id": photo.id,
+        "digest": photo.digest,
+        "name": photo.name,
+        "path": str(locate(photo)),
+        "captured_at": instant(photo.captured_at),
+        "captured_at_source": photo.captured_at_source.value,
+        "camera": photo.camera,
+        "width": photo.width,
+        "height": photo.height,
+    }
+
+
 def _hit_object(hit: Hit, locate: Locate) -> dict[str, Any]:
-    photo = hit.photo
     return {
         "rank": hit.rank,
         "score": round(hit.score, 6),
         "probability": round(hit.probability, 4),
-        "photo": {
-            "id": photo.id,
-            "digest": photo.digest,
-            "name": photo.name,
-            "path": str(locate(photo)),
-            "captured_at": instant(photo.captured_at),
-            "captured_at_source": photo.captured_at_source.value,
-            "camera": photo.camera,
-            "width": photo.width,
-            "height": photo.height,
-        },
+        "photo": photo_object(hit.photo, locate),
         "boxes": [_box_object(box) for box in hit.boxes],
     }
 
 
+def rectangle(segment: int, box: Box) -> dict[str, Any]:
+    """A segment's box as it stands in the JSON object."""
+    return {"segment": segment, "left": box.left, "top": box.top, "right": box.right, "bottom": box.bottom}
+
+
 def _box_object(scored: ScoredBox) -> dict[str, Any]:
-    left, top, right, bottom = scored.box
-    return {
-        "segment": scored.segment,
-        "left": left,
-        "top": top,
-        "right": right,
-        "bottom": bottom,
-        "score": round(scored.score, 6),
-    }
+    return {**rectangle(scored.segment, scored.box), "score": round(scored.score, 6)}
 
 
 def _nothing_there(answer: Answer) -> str:
