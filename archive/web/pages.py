@@ -31,6 +31,7 @@ PHOTOS_ON_A_PAGE = 120
 STRIP_REACH = 12
 SIGHTINGS_SHOWN = 30
 CROP_MARGIN = 0.15
+CARD_SHAPE = 4 / 3
 
 
 def routes(library: Library, door: Door) -> APIRouter:
@@ -125,6 +126,7 @@ def renderer(library: Library) -> Callable[..., Response]:
         "match": words.match,
         "ordinal": ordinal_of,
         "printable": printable,
+        "window": window,
     }
     environment.globals |= {"headline": words.headline, "Verdict": Verdict}
 
@@ -168,6 +170,15 @@ def crop(box: Box, photo: Photo) -> str:
     left, top = max(0, box.left - margin), max(0, box.top - margin)
     right, bottom = min(photo.width, box.right + margin), min(photo.height, box.bottom + margin)
     return f"{left} {top} {right - left} {bottom - top}"
+
+
+def window(box: Box, photo: Photo) -> str:
+    """The largest part of a photo that has the shape of a card, moved to where the box is, as an SVG's viewBox."""
+    width = min(photo.width, round(photo.height * CARD_SHAPE))
+    height = min(photo.height, round(photo.width / CARD_SHAPE))
+    left = min(max(0, (box.left + box.right - width) // 2), photo.width - width)
+    top = min(max(0, (box.top + box.bottom - height) // 2), photo.height - height)
+    return f"{left} {top} {width} {height}"
 
 
 def _answered(asking: Asking, answer: Answer) -> dict[str, Any]:
