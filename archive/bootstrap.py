@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from archive.errors import ArchiveError, CatalogDamaged, SpaceMismatch, UsageError
 from archive.settings import PairChoice
@@ -87,7 +88,8 @@ def originals(settings: Settings) -> Originals:
     return Originals(settings.originals)
 
 
-class Parts(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Parts:
     """Where a query gets what it works with: the functions below, or ones that keep what they made."""
 
     index: Callable[[Settings, CatalogReader, int, Pair], FaissIndex]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from archive.types import Photo
 
-_PLACE = re.compile(r"(-?\d{1,18}|unknown)\.(\d{1,15})")
+_PLACE = re.compile(r"(-?\d{1,18}|unknown)\.(\d{1,15})", re.ASCII)
 
 
 class Place(NamedTuple):

@@ -28,6 +28,7 @@ Examples:
   archive query the blue screwdriver --after yesterday
   archive query "red mug" --all --limit 50 --json
   archive query glasses --save found/
+  archive query glasses --open
 
 Times are local: 2026-11-23, 2026-11-23T14:02, 14:02, 2h, 3d, today, yesterday. --after is inclusive, --before is not.
 Exit code: 0 something was seen, 1 nothing was, 2 wrong usage, 3 an error of the archive.
@@ -45,6 +46,8 @@ Exit code: 0 something was seen, 1 nothing was, 2 wrong usage, 3 an error of the
     type=click.Path(path_type=Path, file_okay=False),
     help="Save the photos of the answer into this folder, with their boxes drawn.",
 )
+@click.option("--open", "opens", is_flag=True, help="Open the photo of the last sighting in the system's viewer.")
+@click.option("--picture/--no-picture", default=True, help="Draw that photo in the terminal. [default: picture]")
 @as_json
 @common
 def command(
@@ -57,11 +60,14 @@ def command(
     settings: Settings,
     *,
     everything: bool,
+    opens: bool,
+    picture: bool,
     as_json: bool,
 ) -> int:
     """Ask where something was last seen."""
     began = perf_counter()
-    from archive import answers, bootstrap, moments
+    from archive import answers, bootstrap, moments, remote
+    from archive.cli import pictures
     from archive.types import Query, Verdict
 
     now = datetime.now(UTC)
@@ -76,7 +82,8 @@ def command(
         camera=camera,
         everything=everything,
     )
-    answer = bootstrap.ask(query, settings)
+    served = remote.ask(query, settings.home)
+    answer = served.answer if served else bootstrap.ask(query, settings)
     total = round((perf_counter() - began) * 1000, 1)
     spent = answer.took_ms.get("embed", 0.0) + answer.took_ms.get("search", 0.0)
     answer = replace(
@@ -86,14 +93,19 @@ def command(
     saved = 0 if save is None else _save(answer, save, settings)
     locate = bootstrap.locate(settings)
     if as_json:
-        click.echo(json.dumps(answers.as_object(answer, locate)))
+        by_server = {"server": served.server} if served else {}
+        click.echo(json.dumps({**answers.as_object(answer, locate), **by_server}))
     else:
         for line in answers.as_words(answer, locate, now):
             click.echo(line)
+        if picture:
+            pictures.show(answer, settings)
         for note in answers.footnotes(answer):
             click.echo(note, err=True)
     if save is not None:
         click.echo(f"saved {saved} picture{'' if saved == 1 else 's'} to {save}", err=True)
+    if opens and answer.sightings:
+        pictures.open_viewer(locate(answer.sightings[0].hit.photo))
     return 0 if answer.verdict in {Verdict.SEEN, Verdict.MAYBE} else NOTHING_SEEN
 
 

@@ -5,9 +5,9 @@ import json
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 
-from archive import answers, moments
+from archive import answers, moments, wire
 from archive.catalog.browsing import Place
 from archive.errors import UsageError
 from archive.types import Query as Question
@@ -46,22 +46,33 @@ class JsonResponse(Response):
         return json.dumps(content).encode("ascii")
 
 
+def _question(
+    text: Annotated[str, Query(min_length=1, max_length=LONGEST_TEXT, description="What to look for.")],
+    limit: Annotated[int, Query(ge=1, le=MOST_HITS, description="Photos to list.")] = 10,
+    after: Time = None,
+    before: Time = None,
+    camera: Annotated[str | None, Query(max_length=200, description="Only photos of this camera.")] = None,
+    *,
+    everything: Annotated[bool, Query(alias="all", description="Rank every photo, whatever the verdict.")] = False,
+) -> Question:
+    return asked(text, limit, after, before, camera, everything=everything)
+
+
+Asked = Annotated[Question, Depends(_question)]
+
+
 def routes(library: Library) -> APIRouter:
     """The routes of the API, over one archive."""
     api = APIRouter(prefix="/api/v1", responses=PROBLEMS, default_response_class=JsonResponse)
 
     @api.get("/query", responses={200: {"model": schema.AnswerObject}}, summary="Ask where something was last seen.")
-    def query(
-        text: Annotated[str, Query(min_length=1, max_length=LONGEST_TEXT, description="What to look for.")],
-        limit: Annotated[int, Query(ge=1, le=MOST_HITS, description="Photos to list.")] = 10,
-        after: Time = None,
-        before: Time = None,
-        camera: Annotated[str | None, Query(max_length=200, description="Only photos of this camera.")] = None,
-        *,
-        everything: Annotated[bool, Query(alias="all", description="Rank every photo, whatever the verdict.")] = False,
-    ) -> Response:
-        question = asked(text, limit, after, before, camera, everything=everything)
+    def query(question: Asked) -> Response:
         return JsonResponse(answers.as_object(library.ask(question), library.locate))
+
+    @api.get("/answer", include_in_schema=False)
+    def answer(question: Asked) -> Response:
+        """The same for `archive query`, without loss."""
+        return JsonResponse(wire.packed(library.ask(question)))
 
     @api.get("/photos", responses={200: {"model": schema.PhotoPage}}, summary="Photos, going back in time.")
     def photos(

@@ -144,7 +144,7 @@ def _too_large(headers: dict[str, str]) -> Refusal | None:
 
 async def _read_body(receive: Receive) -> bytes | Refusal:
     """The whole body, if it is neither large nor slow."""
-    body = b""
+    body = bytearray()
     try:
         async with timeout(BODY_SECONDS):
             while True:
@@ -153,7 +153,7 @@ async def _read_body(receive: Receive) -> bytes | Refusal:
                 if len(body) > LARGEST_BODY:
                     return Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "that is too large")
                 if not message.get("more_body", False):
-                    return body
+                    return bytes(body)
     except TimeoutError:
         return Refusal(HTTPStatus.REQUEST_TIMEOUT, "that took too long")
 
