@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi.responses import JSONResponse
 
 from archive import answers, moments, wire
 from archive.catalog.browsing import Place
@@ -36,10 +37,8 @@ MISSING: dict[int | str, dict[str, Any]] = {404: {"model": schema.Problem, "desc
 JPEG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/jpeg": {}}, "description": "A JPEG."}}
 
 
-class JsonResponse(Response):
+class JsonResponse(JSONResponse):
     """JSON in ASCII: a file's name may hold bytes that are no text, which nothing but an escape can carry."""
-
-    media_type = "application/json"
 
     def render(self, content: object) -> bytes:
         """The bytes of an object."""
