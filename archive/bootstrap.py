@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,11 +15,12 @@ from archive.errors import ArchiveError, CatalogDamaged, SpaceMismatch, UsageErr
 from archive.settings import PairChoice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from archive import upkeep
     from archive.catalog.reader import CatalogReader
     from archive.catalog.writer import Catalog
+    from archive.examples import Looking
     from archive.indexes.faiss_shards import FaissIndex
     from archive.ingest import Destination
     from archive.observation import Observer
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from archive.protocols import Embedder, Segmenter, TextEmbedder
     from archive.reindex import Report, Watcher
     from archive.settings import Settings
-    from archive.types import Answer, Pair, Photo, Query, Vectors
+    from archive.types import Pair, Photo
 
 DEFAULT_PAIR = "standard"
 
@@ -88,29 +88,55 @@ def originals(settings: Settings) -> Originals:
     return Originals(settings.originals)
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """Where a query gets what it works with: the functions below, or ones that keep what they made."""
+def looking(pair: Pair, settings: Settings) -> Looking:
+    """The image side of a pair, at work.
 
-    index: Callable[[Settings, CatalogReader, int, Pair], FaissIndex]
-    words: Callable[[Pair, Settings], TextEmbedder]
+    Raises:
+        SpaceMismatch: its files are no longer what they were.
+    """
+    from archive.examples import Looking
+    from archive.observation import CONTEXT
+    from archive.pairs.registry import PAIRS
+
+    _compute_side_by_side()
+    embedder = _embedder(pair.embedder_source, settings)
+    if embedder.space != pair.space:
+        raise SpaceMismatch(
+            f"the files of the embedder {pair.embedder_source} changed since the archive was made with them; put them "
+            "back, or choose the new ones with `archive models use` and run `archive reindex`"
+        )
+    return Looking(embedder, PAIRS[pair.name].crop_context if pair.name in PAIRS else CONTEXT)
 
 
-def ask(query: Query, settings: Settings, parts: Parts | None = None) -> Answer:
-    """Answer a query from the archive of these settings; `parts` that are kept make the next answer faster."""
-    from archive.catalog.texts import remember_text
-    from archive.search import search
+def teach(settings: Settings, name: str, files: Sequence[str], ranks: Sequence[int]) -> tuple[int, list[str]]:
+    """Keep pictures of a thing: files, as `FILE` or `FILE@left,top,right,bottom`, and hits of the last answer.
 
-    def remember(space: str, text: str, vector: Vectors) -> None:
-        remember_text(settings.catalog, settings.home, space, text, vector)
+    Returns how many pictures the thing has now, and what is doubtful about the new ones.
+
+    Raises:
+        ArchiveError: nothing was ever ingested.
+    """
+    from archive import teaching
 
     with reading(settings) as reader:
-        answering = reader.answering()
-        if answering is None:
-            raise ArchiveError(f"the archive at {settings.home} is empty; run `archive ingest FOLDER` first")
-        pair_id, pair = answering
-        made = parts or Parts(index, words)
-        return search(query, reader, made.words(pair, settings), made.index(settings, reader, pair_id, pair), remember)
+        answering = answering_pair(reader, settings)
+        lessons = teaching.from_files(files, lambda: looking(answering[1], settings), reader)
+        lessons += teaching.from_hits(ranks, reader, answering, originals(settings), settings.home)
+    with writing(settings) as catalog:
+        count = catalog.teach(name, [lesson.exemplar for lesson in lessons])
+    return count, [doubt for lesson in lessons for doubt in lesson.doubts]
+
+
+def answering_pair(reader: CatalogReader, settings: Settings) -> tuple[int, Pair]:
+    """The pair that answers queries, with its id.
+
+    Raises:
+        ArchiveError: nothing was ever ingested.
+    """
+    answering = reader.answering()
+    if answering is None:
+        raise ArchiveError(f"the archive at {settings.home} is empty; run `archive ingest FOLDER` first")
+    return answering
 
 
 @contextmanager
@@ -262,6 +288,7 @@ def reindex(settings: Settings, report: Report, watcher: Watcher) -> None:
         ArchiveError: nothing was ever ingested.
     """
     from archive.reindex import embed_missing, refresh
+    from archive.teaching import embed_missing as embed_exemplars
 
     with writing(settings) as catalog:
         wanted = catalog.wanted() or catalog.answering()
@@ -273,6 +300,8 @@ def reindex(settings: Settings, report: Report, watcher: Watcher) -> None:
             embed_missing(
                 catalog, originals(settings), seeing, pair_id, min(processors(), MOST_WORKERS), report, watcher
             )
+        if catalog.exemplars_without_vector(pair.space):
+            embed_exemplars(catalog, looking(pair, settings))
         if not catalog.pending(pair_id):
             catalog.set_answering(pair_id)
         shards = index(settings, catalog, pair_id, pair)

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
     from PIL.Image import Image
 
+    from archive.catalog.reader import CatalogReader
     from archive.originals import Originals
-    from archive.types import Answer, Hit
+    from archive.types import Answer, Hit, Thing
 
 _UNSAFE = re.compile(r"[^\w.-]+")
 
@@ -25,12 +26,28 @@ def save(answer: Answer, folder: Path, originals: Originals) -> list[Path]:
 
     Files are named by rank: `01-IMG_0042.jpg`. The folder is made if it is missing.
     """
+    _make(folder)
+    wanted = {hit.rank: hit for hit in (*(one.hit for one in answer.sightings[:1]), *answer.hits)}
+    return [_save_one(hit, folder, originals) for _, hit in sorted(wanted.items())]
+
+
+def save_exemplars(thing: Thing, reader: CatalogReader, folder: Path) -> list[Path]:
+    """Save the pictures of a taught thing with their boxes drawn, as `01-my_keys.jpg` and on; returns the files."""
+    _make(folder)
+    paths = []
+    for number, one in enumerate(thing.exemplars, 1):
+        pixels = decode(reader.exemplar_picture(one.id)).pixels
+        path = folder / f"{number:02d}-{_UNSAFE.sub('_', thing.name)[:60]}.jpg"
+        save_jpeg(annotated(pixels, [(one.box, "")]), path)
+        paths.append(path)
+    return paths
+
+
+def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ArchiveError(f"{folder} cannot be made ({error.strerror}); name another folder to save in") from error
-    wanted = {hit.rank: hit for hit in (*(one.hit for one in answer.sightings[:1]), *answer.hits)}
-    return [_save_one(hit, folder, originals) for _, hit in sorted(wanted.items())]
 
 
 def picture(hit: Hit, originals: Originals) -> Image:

@@ -54,7 +54,7 @@ def ask(query: Query, home: Path) -> Served | None:
         connection.close()
 
 
-def _parameters(query: Query) -> dict[str, str]:
+def _parameters(query: Query) -> list[tuple[str, str]]:
     given = {
         "text": query.text,
         "limit": str(query.limit),
@@ -62,5 +62,7 @@ def _parameters(query: Query) -> dict[str, str]:
         "before": query.before.isoformat() if query.before else "",
         "camera": query.camera or "",
         "all": "true" if query.everything else "",
+        "sort": query.sort.value,
+        "explain": "true" if query.explain else "",
     }
-    return {name: value for name, value in given.items() if value}
+    return [*((name, value) for name, value in given.items() if value), *(("not", words) for words in query.negatives)]

@@ -182,11 +182,60 @@ class Match(NamedTuple):
     score: float
 
 
+class Sort(StrEnum):
+    """In which order hits stand; `newest` puts photos of unknown time last."""
+
+    RELEVANCE = "relevance"
+    NEWEST = "newest"
+
+
+class Example(NamedTuple):
+    """A picture of what is looked for, as its vector (1, dim), and what a person calls it."""
+
+    label: str
+    vector: Vectors
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NewExemplar:
+    """A picture of a thing that is taught.
+
+    `picture` is a JPEG of the thing and what surrounds it, `box` the thing's place in it, and `photo_id` the photo of
+    the archive that it was taken from, if it was. `vector` (1, dim) belongs to `space`.
+    """
+
+    picture: bytes
+    box: Box
+    photo_id: int | None
+    space: str
+    vector: Vectors
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Exemplar:
+    """A stored picture of a taught thing; `vector` (1, dim) is None where the space asked about has not seen it."""
+
+    id: int
+    photo_id: int | None
+    box: Box
+    vector: Vectors | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Thing:
+    """A thing that was taught, with its pictures in the order in which they came."""
+
+    name: str
+    exemplars: tuple[Exemplar, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """What a person asks. `after` is inclusive and `before` exclusive, both aware; None leaves that side open.
 
-    With `everything` each photo is ranked, whatever the verdict.
+    `text` is empty where only examples ask. What `negatives` name must not be what is found. `likes` are the examples
+    as they were told; their vectors travel apart. With `everything` each photo is ranked, whatever the verdict; with
+    `explain` each hit says why it is one.
     """
 
     text: str
@@ -195,6 +244,10 @@ class Query:
     before: datetime | None = None
     camera: str | None = None
     everything: bool = False
+    negatives: tuple[str, ...] = ()
+    likes: tuple[str, ...] = ()
+    sort: Sort = Sort.RELEVANCE
+    explain: bool = False
 
 
 class Verdict(StrEnum):
@@ -215,15 +268,43 @@ class ScoredBox:
     score: float
 
 
+class Clue(NamedTuple):
+    """How near a vector is to one part of a query: its cosine, and how many deviations that lies above the archive's.
+
+    A clue that `speaks_against` is what the query must not find.
+    """
+
+    label: str
+    score: float
+    height: float
+    speaks_against: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Why a photo is a hit: which of its vectors answered, to which probe, and how near that is to each part.
+
+    `frame_score` is the cosine of the whole photo, `height` that of the matched vector in deviations above the archive.
+    """
+
+    matched: ScoredBox
+    whole_frame: bool
+    probe: str
+    height: float
+    frame_score: float
+    clues: tuple[Clue, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A photo that answers a query; `boxes` stand best first, `rank` counts from 1."""
+    """A photo that answers a query; `boxes` stand best first, `rank` counts from 1 in the order of relevance."""
 
     rank: int
     score: float
     probability: float
     photo: Photo
     boxes: tuple[ScoredBox, ...]
+    why: Why | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +321,26 @@ class Sighting:
     hit: Hit
 
 
+class Spot(StrEnum):
+    """What a later photo shows where a thing lay."""
+
+    THERE = "there"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """What later photos of the place say about a thing after its last sighting.
+
+    `there` is the latest that still shows it, `gone` the first after that which shows the spot without it; `compared`
+    counts the later photos of the place that were compared, whatever they told.
+    """
+
+    there: Photo | None
+    gone: Photo | None
+    compared: int
+
+
 @dataclass(frozen=True, slots=True)
 class Searched:
     """What a query looked at. `untimed` photos have no known time, so a time range left them out."""
@@ -250,12 +351,20 @@ class Searched:
     untimed: int = 0
 
 
+class Used(NamedTuple):
+    """A taught thing that a query named: how many of its pictures helped, and how many wait for a reindex."""
+
+    name: str
+    pictures: int
+    waiting: int
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """Everything that a query found, before it is printed.
 
-    `best` is the top photo even where nothing cleared the bar and `hits` is empty; `took_ms` has load, embed, search
-    and total.
+    `best` is the top photo even where nothing cleared the bar and `hits` is empty; `since` is None where no later photo
+    shows the place of the last sighting; `took_ms` has load, embed, search and total.
     """
 
     query: Query
@@ -264,4 +373,6 @@ class Answer:
     hits: tuple[Hit, ...]
     sightings: tuple[Sighting, ...]
     best: Hit | None = None
+    taught: tuple[Used, ...] = ()
+    since: Since | None = None
     took_ms: dict[str, float] = field(default_factory=dict)

@@ -27,6 +27,10 @@ NOW = datetime(2026, 11, 23, 15, 30, tzinfo=UTC)
         ("90 min ago", NOW - timedelta(minutes=90)),
         ("3 days", NOW - timedelta(days=3)),
         ("1w", NOW - timedelta(weeks=1)),
+        ("an hour ago", NOW - timedelta(hours=1)),
+        ("half an hour", NOW - timedelta(minutes=30)),
+        ("three  days ago", NOW - timedelta(days=3)),
+        ("yesterday evening", datetime(2026, 11, 22, 17, tzinfo=UTC)),
         ("2026-11-20", datetime(2026, 11, 19, 23, tzinfo=UTC)),
         ("2026-07-20", datetime(2026, 7, 19, 22, tzinfo=UTC)),
         ("2026-11-20T08:15", datetime(2026, 11, 20, 7, 15, tzinfo=UTC)),
@@ -50,6 +54,19 @@ def test_what_is_no_time_is_a_usage_error_that_shows_examples(text: str) -> None
 def test_today_begins_at_local_midnight_on_the_day_the_clocks_change() -> None:
     afternoon = datetime(2026, 10, 25, 14, tzinfo=BERLIN)
     assert moments.parse("today", afternoon, BERLIN) == datetime(2026, 10, 24, 22, tzinfo=UTC)
+
+
+def test_a_clock_time_that_comes_twice_is_the_first_and_one_that_never_comes_an_hour_later() -> None:
+    evening = datetime(2026, 10, 25, 20, tzinfo=BERLIN)
+    assert moments.parse("today 02:30", evening, BERLIN) == datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
+    spring = datetime(2026, 3, 29, 20, tzinfo=BERLIN)
+    assert moments.parse("today 02:30", spring, BERLIN) == datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
+
+
+def test_the_day_before_the_clocks_change_is_a_day_on_the_calendar_and_24_hours_ago_is_elapsed_time() -> None:
+    noon = datetime(2026, 10, 25, 12, tzinfo=BERLIN)
+    assert moments.parse("yesterday 12:00", noon, BERLIN) == datetime(2026, 10, 24, 10, tzinfo=UTC)
+    assert moments.parse("24h", noon, BERLIN) == datetime(2026, 10, 24, 11, tzinfo=UTC)
 
 
 def test_without_a_zone_the_machine_s_own_is_used() -> None:

@@ -33,7 +33,7 @@ ANSWERS = [
         (HIT,),
         (Sighting(MOMENT, MOMENT, 1, 1, HIT), Sighting(None, None, 1, 1, HIT)),
         HIT,
-        {"total": 1.5},
+        took_ms={"total": 1.5},
     ),
 ]
 

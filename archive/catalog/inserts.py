@@ -11,19 +11,31 @@ from sqlalchemy import insert
 
 from archive.catalog import values
 from archive.catalog.packing import encode
-from archive.catalog.rows import PackRow, PairRow, PhotoRow, ShardRow, SourceRow
+from archive.catalog.rows import (
+    ExemplarRow,
+    ExemplarVectorRow,
+    PackRow,
+    PairRow,
+    PhotoRow,
+    ShardRow,
+    SourceRow,
+    ThingRow,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from archive.catalog.writer import NewPhoto
-    from archive.types import Pack, Pair, Shard
+    from archive.types import NewExemplar, Pack, Pair, Shard, Vectors
 
 _PAIR = insert(PairRow).returning(PairRow.id)
 _PHOTO = insert(PhotoRow).returning(PhotoRow.id)
 _SOURCE = insert(SourceRow)
 _PACK = insert(PackRow)
 _SHARD = insert(ShardRow)
+_THING = insert(ThingRow).returning(ThingRow.id)
+_EXEMPLAR = insert(ExemplarRow).returning(ExemplarRow.id)
+_EXEMPLAR_VECTOR = insert(ExemplarVectorRow)
 
 
 def insert_pair(connection: Connection, pair: Pair) -> int:
@@ -90,3 +102,29 @@ def insert_shard(connection: Connection, pair_id: int, shard: Shard, generation:
         "generation": generation,
     }
     connection.execute(_SHARD, row)
+
+
+def insert_thing(connection: Connection, name: str) -> int:
+    """Add a thing that is taught; its id."""
+    return int(connection.execute(_THING, {"name": name}).scalar_one())
+
+
+def insert_exemplar(connection: Connection, thing_id: int, new: NewExemplar) -> int:
+    """Add a picture of a taught thing; its id. Its vector comes separately."""
+    left, top, right, bottom = new.box
+    row = {
+        "thing_id": thing_id,
+        "photo_id": new.photo_id,
+        "picture": new.picture,
+        "left": left,
+        "top": top,
+        "right": right,
+        "bottom": bottom,
+    }
+    return int(connection.execute(_EXEMPLAR, row).scalar_one())
+
+
+def insert_exemplar_vector(connection: Connection, exemplar_id: int, space: str, vector: Vectors) -> None:
+    """Add the vector (1, dim) of an exemplar in a space."""
+    row = {"exemplar_id": exemplar_id, "space": space, "vector": vector.astype("<f4").tobytes()}
+    connection.execute(_EXEMPLAR_VECTOR, row)

@@ -8,22 +8,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from archive.catalog import browsing, queries, values
+from archive.catalog import browsing, queries, taught, values
 from archive.catalog.driver import archive_error, archive_errors, connect_to_read, sqlite_module
 from archive.catalog.queries import LAST_ID, Span, State
 from archive.catalog.revisions import HEAD, stored_revision
 from archive.catalog.summary import Summary, summarize
 from archive.errors import ArchiveError
+from archive.types import Example, ordinal_of, photo_of
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import date, datetime
     from pathlib import Path
     from types import TracebackType
     from typing import Self
 
-    from archive.types import Ids, Pack, Pair, Photo, Shard, Vectors
+    from archive.types import Ids, Pack, Pair, Photo, Shard, Thing, Vectors
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -184,6 +185,24 @@ class CatalogReader:
         query = "SELECT vector FROM texts WHERE space = ? AND text = ?"
         row = self._connection.execute(query, (space, text)).fetchone()
         return None if row is None else np.frombuffer(row[0], "<f4").astype(np.float32)[np.newaxis]
+
+    def things(self, space: str) -> list[Thing]:
+        """Every thing that was taught, with the vectors that its exemplars have in that space."""
+        return taught.things(self._connection, space)
+
+    def exemplar_picture(self, exemplar_id: int) -> bytes:
+        """The JPEG of an exemplar."""
+        return taught.picture(self._connection, exemplar_id)
+
+    def examples(self, pair_id: int, segments: Sequence[int]) -> list[Example]:
+        """Segments of the archive as examples of what is looked for; those that are no longer there are left out."""
+        packs = self.packs_of(pair_id, {photo_of(segment) for segment in segments})
+        found = []
+        for segment in segments:
+            pack, ordinal = packs.get(photo_of(segment)), ordinal_of(segment)
+            if pack is not None and ordinal < len(pack):
+                found.append(Example(f"thing {ordinal} of photo {pack.photo_id}", pack.vectors[ordinal : ordinal + 1]))
+        return found
 
     def summary(self) -> Summary:
         """What is in the archive, for a person."""

@@ -146,3 +146,42 @@ class TextRow(Row):
     text: Mapped[str] = mapped_column(primary_key=True)
     vector: Mapped[bytes]
     generation: Mapped[int]
+
+
+class ThingRow(Row):
+    """A thing that was taught, by the name that a query may say."""
+
+    __tablename__ = "things"
+    __table_args__ = (UniqueConstraint("name"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+
+
+class ExemplarRow(Row):
+    """One picture of a taught thing: a JPEG of the box and what surrounds it, and the box in that picture.
+
+    The picture is kept so that another pair can embed it. One that shows a photo of the archive goes with that photo.
+    """
+
+    __tablename__ = "exemplars"
+    __table_args__ = (Index(None, "thing_id"), Index(None, "photo_id"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    thing_id: Mapped[int] = mapped_column(ForeignKey("things.id", ondelete="CASCADE"))
+    photo_id: Mapped[int | None] = mapped_column(ForeignKey("photos.id", ondelete="CASCADE"))
+    picture: Mapped[bytes]
+    left: Mapped[int]
+    top: Mapped[int]
+    right: Mapped[int]
+    bottom: Mapped[int]
+
+
+class ExemplarVectorRow(Row):
+    """The vector of an exemplar in one space: float32."""
+
+    __tablename__ = "exemplar_vectors"
+
+    exemplar_id: Mapped[int] = mapped_column(ForeignKey("exemplars.id", ondelete="CASCADE"), primary_key=True)
+    space: Mapped[str] = mapped_column(primary_key=True)
+    vector: Mapped[bytes]

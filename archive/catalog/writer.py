@@ -13,13 +13,22 @@ from typing import TYPE_CHECKING, cast
 from sqlalchemy import bindparam, delete, update
 from sqlalchemy.exc import DBAPIError
 
-from archive.catalog import queries
+from archive.catalog import queries, taught
 from archive.catalog.driver import BUSY_TIMEOUT_MS, archive_error, archive_errors, sqlite_module
 from archive.catalog.engine import writing_engine
-from archive.catalog.inserts import insert_pack, insert_pair, insert_photo, insert_shard, insert_source
+from archive.catalog.inserts import (
+    insert_exemplar,
+    insert_exemplar_vector,
+    insert_pack,
+    insert_pair,
+    insert_photo,
+    insert_shard,
+    insert_source,
+    insert_thing,
+)
 from archive.catalog.packing import MAX_SIDE
 from archive.catalog.queries import LAST_ID
-from archive.catalog.rows import PairRow, ShardRow, StateRow
+from archive.catalog.rows import ExemplarRow, PairRow, ShardRow, StateRow, ThingRow
 from archive.catalog.upgrade import bring_to_head
 from archive.errors import PhotoError, SpaceMismatch
 
@@ -33,7 +42,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from archive.catalog.queries import Span, State
-    from archive.types import CaptureTime, Pack, Pair, Photo, Shard
+    from archive.types import Box, CaptureTime, NewExemplar, Pack, Pair, Photo, Shard, Vectors
 
 CHECKPOINT_PATIENCE_MS = 2_000
 
@@ -215,6 +224,44 @@ class Catalog:
             self._connection.execute(delete(ShardRow).where(ShardRow.pair_id == pair_id, ShardRow.name.in_(names)))
             for shard in added:
                 insert_shard(self._connection, pair_id, shard, generation)
+
+    def teach(self, name: str, new: Sequence[NewExemplar]) -> int:
+        """Add pictures of a thing, which is new if no thing has that name; how many it has now."""
+        with self._write():
+            thing_id = taught.thing_id(self._driver, name)
+            if thing_id is None:
+                thing_id = insert_thing(self._connection, name)
+            for exemplar in new:
+                exemplar_id = insert_exemplar(self._connection, thing_id, exemplar)
+                insert_exemplar_vector(self._connection, exemplar_id, exemplar.space, exemplar.vector)
+        return taught.exemplar_count(self._driver, thing_id)
+
+    def unteach(self, name: str, number: int | None = None) -> bool:
+        """Forget a thing, or its picture of that number, counted from 1; False if there is no such.
+
+        With its last picture a thing goes too.
+        """
+        thing_id = taught.thing_id(self._driver, name)
+        if thing_id is None:
+            return False
+        ids = taught.exemplar_ids(self._driver, thing_id)
+        if number is not None and not 1 <= number <= len(ids):
+            return False
+        with self._write():
+            if number is None or len(ids) == 1:
+                self._connection.execute(delete(ThingRow).where(ThingRow.id == thing_id))
+            else:
+                self._connection.execute(delete(ExemplarRow).where(ExemplarRow.id == ids[number - 1]))
+        return True
+
+    def exemplars_without_vector(self, space: str) -> list[tuple[int, bytes, Box]]:
+        """The exemplars that this space has not seen: id, JPEG, and the box in it."""
+        return taught.without_vector(self._driver, space)
+
+    def add_exemplar_vector(self, exemplar_id: int, space: str, vector: Vectors) -> None:
+        """Add what a space makes of a stored exemplar."""
+        with self._write():
+            insert_exemplar_vector(self._connection, exemplar_id, space, vector)
 
     def checkpoint(self) -> bool:
         """Move SQLite's log into the main file and empty it; False if a reader kept it from finishing."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "ingest": "Copy photos from a card or folder, find the things in them, remember where they were.",
     "query": "Ask where something was last seen.",
+    "teach": "Show it a thing of your own by pictures, so that a query finds that one.",
     "serve": "Show the archive as a page in the browser, and as a JSON API.",
     "status": "Show what is in the archive, how big it is, and what is pending.",
     "check": "Prove that the archive is whole, or name what is damaged.",

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from archive import bootstrap
+from archive import asking, bootstrap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,9 +32,9 @@ class KeptParts:
         self._words: tuple[Pair, TextEmbedder] | None = None
 
     @property
-    def parts(self) -> bootstrap.Parts:
-        """What `bootstrap.ask` takes."""
-        return bootstrap.Parts(self.index, self.words)
+    def parts(self) -> asking.Parts:
+        """What `asking.ask` takes."""
+        return asking.Parts(self.index, self.words)
 
     def index(self, settings: Settings, source: CatalogReader, pair_id: int, pair: Pair) -> FaissIndex:
         """The index of a pair, over the shards that the catalog names now."""

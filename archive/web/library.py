@@ -7,19 +7,20 @@ from datetime import datetime, timedelta
 from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from archive import bootstrap, progress, viewing
+from archive import asking, bootstrap, progress, viewing
 from archive.catalog.browsing import Place
+from archive.errors import UsageError
 from archive.thumbnails import Thumbnails
 from archive.web.kept import KeptParts, KeptPictures
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import date
 
     from archive.catalog.summary import Summary
     from archive.progress import Progress
     from archive.settings import Settings
-    from archive.types import Answer, Photo, Query, Segment
+    from archive.types import Answer, Box, Photo, Query, Segment
 
 VIEWS_KEPT = 32
 CAMERAS_LISTED = 12
@@ -60,14 +61,31 @@ class Library:
         with bootstrap.reading(self.settings) as reader:
             return not reader.photos_earlier(None, 1)
 
-    def ask(self, query: Query) -> Answer:
-        """Answer a query with parts that are kept warm."""
+    def ask(self, query: Query, like: Sequence[int] = (), *, is_last: bool = False) -> Answer:
+        """Answer a query with parts that are kept warm; `like` are segments that show what is meant."""
         began = perf_counter()
-        answer = bootstrap.ask(query, self.settings, self._kept.parts)
+        parts = self._kept.parts
+        answer = asking.ask(query, self.settings, like_segments=like, parts=parts, is_last=is_last)
         total = round((perf_counter() - began) * 1000, 1)
         spent = answer.took_ms.get("embed", 0.0) + answer.took_ms.get("search", 0.0)
         took = {"load": round(total - spent, 1), "embed": 0.0, "search": 0.0, **answer.took_ms, "total": total}
         return replace(answer, took_ms=took)
+
+    def teach(self, photo: Photo, name: str, box: Box) -> tuple[int, list[str]]:
+        """Keep a part of a photo as a picture of the thing of that name; see `bootstrap.teach`.
+
+        Raises:
+            UsageError: the box does not lie in the photo, or the name has no letter.
+            ArchiveBusy: an ingest is running.
+        """
+        name = " ".join(name.split())
+        if not any(letter.isalnum() for letter in name):
+            raise UsageError("name the thing in words, such as: my keys")
+        if not (0 <= box.left < box.right <= photo.width and 0 <= box.top < box.bottom <= photo.height):
+            raise UsageError(f"the box does not lie in the photo, which has {photo.width} x {photo.height} pixels")
+        told = f"{self.locate(photo)}@{','.join(map(str, box))}"
+        count, doubts = bootstrap.teach(self.settings, name, [told], [])
+        return count, [doubt.removeprefix(f"{told}: ") for doubt in doubts]
 
     def photo(self, photo_id: int) -> Photo | None:
         """The photo of that id."""

@@ -62,11 +62,11 @@ class Pages:
         library, asking = self._library, Asking.of(request.query_params)
         if library.is_empty():
             return self._render("empty.html", asking=asking)
-        if not asking.text:
+        if not (asking.text or asking.like):
             newest = library.page(None, NEWEST).photos
             return self._render("home.html", asking=asking, days=by_day(newest), months=months(library))
         try:
-            answer = library.ask(asking.query)
+            answer = library.ask(asking.query, asking.like)
         except UsageError as error:
             return self._render("problem.html", 422, asking=asking, problem=str(error))
         return self._render("answer.html", **_answered(asking, answer), cameras=library.cameras())

@@ -3,7 +3,7 @@
 # No `from __future__ import annotations`: pydantic reads these annotations when the classes are made.
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Object(BaseModel):
@@ -71,6 +71,9 @@ class SightingObject(Object):
     last: str | None
     photos: int
     best: int
+    probability: float
+    photo: PhotoObject
+    boxes: list[ScoredRectangle]
 
 
 class AskedObject(Object):
@@ -82,6 +85,9 @@ class AskedObject(Object):
     before: str | None
     camera: str | None
     all: bool
+    negatives: list[str] = Field(alias="not")
+    like: list[str]
+    sort: Literal["relevance", "newest"]
 
 
 class SearchedObject(Object):
@@ -90,6 +96,23 @@ class SearchedObject(Object):
     photos: int
     segments: int
     space: str
+    untimed: int
+
+
+class UsedObject(Object):
+    """A taught thing that the question named: how many of its pictures helped, and how many wait for a reindex."""
+
+    name: str
+    pictures: int
+    waiting: int
+
+
+class SinceObject(Object):
+    """What later photos of the place show: the latest with the thing still there, the first without it."""
+
+    there: PhotoObject | None
+    gone: PhotoObject | None
+    compared: int
 
 
 class AnswerObject(Object):
@@ -101,6 +124,27 @@ class AnswerObject(Object):
     hits: list[HitObject]
     sightings: list[SightingObject]
     took_ms: dict[str, float]
+    taught: list[UsedObject]
+    since: SinceObject | None
+    best: HitObject | None
+
+
+class Lesson(Object):
+    """A part of a photo that shows a thing of one's own, to be found by that name from now on."""
+
+    name: str = Field(min_length=1, max_length=100)
+    left: int = Field(ge=0)
+    top: int = Field(ge=0)
+    right: int = Field(ge=1)
+    bottom: int = Field(ge=1)
+
+
+class TaughtObject(Object):
+    """How many pictures the thing has now, and what is doubtful about the new one."""
+
+    name: str
+    pictures: int
+    doubts: list[str]
 
 
 class PhotoPage(Object):

@@ -1,12 +1,13 @@
-"""Write the database that a released schema left behind: `python -m tests.catalog.freeze`.
+"""Write the database that a released schema left behind: `python -m tests.catalog.freeze 0002`.
 
-`databases/0001.sqlite` is never written again once 0001 was released; the script shows what is in it. It speaks plain
-SQL, since today's rows are not those of 0001: three photos with four sources, three packs, one shard, and a fourth
-photo that was deleted.
+A file of `databases/` is never written again once its schema was released; the script shows what is in it. It speaks
+plain SQL, since today's rows are not those of then: three photos with four sources, three packs, one shard, and a
+fourth photo that was deleted; from 0002 on a text that was asked, and local times.
 """
 
 from __future__ import annotations
 
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -19,13 +20,21 @@ from tests.catalog.samples import HEIGHT, PAIR, WIDTH, digest, pack
 DATABASES = Path(__file__).parent / "databases"
 PHOTOS = (1, 2, 3, 4)
 DELETED = 4
+TEXT = "my keys"
 
 
-def freeze(path: Path) -> None:
-    """Make the catalog of revision 0001 at `path`."""
+def freeze(path: Path, revision: str) -> None:
+    """Make the catalog of a revision, 0001 or 0002, at `path`."""
     path.unlink(missing_ok=True)
     make_private_file(path)
     migrate(path, "0001", script_location())
+    _fill(path)
+    if revision != "0001":
+        migrate(path, revision, script_location())
+        _fill_0002(path)
+
+
+def _fill(path: Path) -> None:
     with closing(connect_to_write(path)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         connection.execute(
@@ -53,5 +62,14 @@ def freeze(path: Path) -> None:
         connection.execute("COMMIT")
 
 
+def _fill_0002(path: Path) -> None:
+    with closing(connect_to_write(path)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        vector = pack(9).vectors[1].astype("<f4").tobytes()
+        connection.execute("INSERT INTO texts VALUES (?, ?, ?, 8)", (PAIR.space, TEXT, vector))
+        connection.execute("UPDATE photos SET captured_offset_minutes = 60 WHERE id = 2")
+        connection.execute("COMMIT")
+
+
 if __name__ == "__main__":
-    freeze(DATABASES / "0001.sqlite")
+    freeze(DATABASES / f"{sys.argv[1]}.sqlite", sys.argv[1])

@@ -14,7 +14,7 @@ from archive.thumbnails import Thumbnails
 from archive.viewing import THUMBNAIL_SIDE
 from archive.web import schema
 from tests.fakes import COLOURS
-from tests.web.conftest import HOSTILE_NAME, ROTATED
+from tests.web.conftest import HOSTILE_NAME, ORIGIN, ROTATED
 
 if TYPE_CHECKING:
     from starlette.testclient import TestClient
@@ -30,7 +30,14 @@ def ids(client: TestClient) -> dict[str, int]:
 
 
 @pytest.mark.parametrize(
-    "words", [["red"], ["red", "--limit", 1], ["white", "--all"], ["red", "--after", "2026-11-20T08:40Z"]]
+    "words",
+    [
+        ["red"],
+        ["red", "--limit", 1],
+        ["white", "--all"],
+        ["red", "--not", "white"],
+        ["red", "--after", "2026-11-20T08:40Z"],
+    ],
 )
 def test_the_answer_is_the_object_of_the_command_line(archive: Commands, client: TestClient, words: list[str]) -> None:
     told = json.loads(archive("query", *words, "--json").out)
@@ -104,6 +111,54 @@ def test_a_thumbnail_is_made_once_and_only_its_owner_can_read_it(client: TestCli
     written = path.stat().st_mtime_ns
     assert client.get(f"/api/v1/photos/{photo['id']}/thumbnail").content == first
     assert path.stat().st_mtime_ns == written
+
+
+def segment(client: TestClient, name: str) -> int:
+    """The first thing that was found in the photo of that name."""
+    return int(client.get(f"/api/v1/photos/{ids(client)[name]}").json()["segments"][1]["segment"])
+
+
+def test_a_segment_can_be_the_question(client: TestClient) -> None:
+    shown = segment(client, "turned.jpg")
+    answer = client.get("/api/v1/query", params={"like": shown}).json()
+    assert answer["verdict"] == "seen"
+    assert answer["hits"][0]["photo"]["name"] == "turned.jpg"
+    assert answer["query"]["like"] == [f"thing 1 of photo {shown >> 10}"]
+
+
+def test_a_segment_that_is_not_there_shows_nothing(client: TestClient) -> None:
+    assert client.get("/api/v1/query", params={"like": 999 << 10}).status_code == 422
+
+
+def test_what_is_taught_is_found_by_its_name(client: TestClient) -> None:
+    photo = ids(client)["turned.jpg"]
+    left, top, right, bottom = ROTATED
+    told = {"name": "my  keys", "left": left, "top": top, "right": right, "bottom": bottom}
+    taught = client.post(f"/api/v1/photos/{photo}/lesson", json=told, headers={"origin": ORIGIN})
+    assert taught.status_code == 200
+    assert schema.TaughtObject.model_validate(taught.json()).pictures == 1
+    answer = client.get("/api/v1/query", params={"text": "my keys"}).json()
+    assert answer["taught"] == [{"name": "my keys", "pictures": 1, "waiting": 0}]
+    assert answer["hits"][0]["photo"]["name"] == "turned.jpg"
+
+
+@pytest.mark.parametrize(
+    "told",
+    [{}, {"name": "x"}, {"name": "--", "left": 0, "top": 0, "right": 9, "bottom": 9},
+     {"name": "keys", "left": 9, "top": 0, "right": 9, "bottom": 9},
+     {"name": "keys", "left": 0, "top": 0, "right": 9, "bottom": 999},
+     {"name": "x" * 101, "left": 0, "top": 0, "right": 9, "bottom": 9}],
+)  # fmt: skip
+def test_a_lesson_that_makes_no_sense_teaches_nothing(client: TestClient, told: dict[str, object]) -> None:
+    sent = client.post(f"/api/v1/photos/{ids(client)['turned.jpg']}/lesson", json=told, headers={"origin": ORIGIN})
+    assert sent.status_code == 422
+    assert sent.json().keys() == {"error"}
+
+
+def test_a_page_of_another_origin_teaches_nothing(client: TestClient) -> None:
+    told = {"name": "keys", "left": 0, "top": 0, "right": 9, "bottom": 9}
+    sent = client.post("/api/v1/photos/1/lesson", json=told, headers={"origin": "http://127.0.0.1:9"})
+    assert sent.status_code == 403
 
 
 def test_a_missing_original_is_said_and_ends_nothing(client: TestClient, filled: Settings) -> None:
