@@ -61,9 +61,7 @@ def ask(
         if likes or like_hits:
             shown += _examples(likes, like_hits, reader, (pair_id, pair), settings)
         if not (query.text or shown):
-            raise UsageError(
-                "what was to be the example is no longer in the archive; ask with words, or point at another"
-            )
+            raise UsageError("what was to be the example is no longer in the archive; ask with words")
         found, tower = made.index(settings, reader, pair_id, pair), made.words(pair, settings)
         answer = search(query, reader, tower, found, remember, shown, by_pixels(bootstrap.originals(settings)))
         if is_last:

@@ -43,7 +43,7 @@ def _unpacked(kind: Any, value: Any) -> Any:  # noqa: ANN401
     if origin is dict:
         return {key: _unpacked(arguments[1], one) for key, one in value.items()}
     if is_dataclass(kind):
-        hints = _hints(kind)
+        hints = _hints(cast("type", kind))
         return cast("Any", kind)(**{name: _unpacked(hints[name], one) for name, one in value.items()})
     if issubclass(kind, tuple):
         return kind(*(_unpacked(hint, one) for hint, one in zip(_hints(kind).values(), value, strict=True)))

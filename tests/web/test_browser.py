@@ -119,6 +119,18 @@ def frame(shown: np.ndarray[Any, Any]) -> tuple[int, int, int, int]:
     return columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
 
 
+def on_screen(page: Page, x: int, y: int) -> tuple[float, float]:
+    """Where a pixel of the photo is in the window."""
+    place = page.evaluate(
+        """([x, y]) => {
+          const point = new DOMPoint(x, y).matrixTransform(document.querySelector("#photo").getScreenCTM());
+          return [point.x, point.y];
+        }""",
+        [x, y],
+    )
+    return place[0], place[1]
+
+
 @pytest.mark.parametrize(("words", "box"), [("red", SQUARE), ("blue", ROTATED)])
 def test_the_box_is_at_the_right_pixels_of_the_upright_photo(
     page: Page, words: str, box: tuple[int, int, int, int]
@@ -152,7 +164,7 @@ def test_everything_is_reached_by_keyboard_alone(page: Page) -> None:
     page.keyboard.type("red")
     page.keyboard.press("Enter")
     page.wait_for_selector("#said")
-    for _ in range(12):
+    for _ in range(20):
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.classList.contains('large')"):
             break
@@ -172,13 +184,13 @@ def test_pointing_at_a_thing_marks_it_in_the_photo(page: Page) -> None:
     page.click(".last .large")
     page.wait_for_selector("#photo")
     page.mouse.move(2, 2)
-    assert page.locator(".segment.shown").count() == 0
+    page.wait_for_function("!document.querySelector('.segment.shown')")
     page.locator(".things a").hover()
     marked = page.locator(".segment.shown .over")
     assert (marked.get_attribute("x"), marked.get_attribute("width")) == (str(SQUARE[0]), str(SQUARE[2] - SQUARE[0]))
     screen(page, "photo")
-    page.locator("#photo").hover(position={"x": 5, "y": 5})
-    assert page.locator(".segment.shown").count() == 0
+    page.mouse.move(2, 2)
+    page.wait_for_function("!document.querySelector('.segment.shown')")
 
 
 def test_the_slider_hides_weak_photos_and_fetches_weaker_ones(page: Page) -> None:
@@ -192,6 +204,47 @@ def test_the_slider_hides_weak_photos_and_fetches_weaker_ones(page: Page) -> Non
     page.keyboard.press("Home")
     page.wait_for_url("**bar=0")
     assert page.locator("#hits .card:visible").count() > before
+
+
+def test_what_is_not_meant_is_added_and_taken_back(page: Page) -> None:
+    ask(page, "red")
+    page.fill("#not", "white")
+    page.press("#not", "Enter")
+    page.wait_for_selector(".chips a.without")
+    assert "not=white" in page.url
+    assert page.input_value("#q") == "red"
+    page.click(".chips a.without")
+    page.wait_for_function("!location.search.includes('not=')")
+    assert page.input_value("#q") == "red"
+
+
+def test_a_box_that_is_drawn_asks_for_more_like_it_and_teaches(page: Page) -> None:
+    ask(page, "green")
+    page.click(".last .large")
+    page.wait_for_selector("#photo")
+    page.goto(page.url.partition("#")[0])
+    assert page.locator("#chosen").is_hidden()
+    left, top, right, bottom = SQUARE
+    page.mouse.move(*on_screen(page, left - 2, top - 2))
+    page.mouse.down()
+    page.mouse.move(*on_screen(page, left + 20, top + 20))
+    page.mouse.move(*on_screen(page, right + 2, bottom + 2))
+    page.mouse.up()
+    drawn = page.locator("#drawn .over")
+    assert abs(float(drawn.get_attribute("x") or 0) - SQUARE[0]) <= 3
+    assert abs(float(drawn.get_attribute("width") or 0) - (SQUARE[2] - SQUARE[0])) <= 6
+    page.fill("#mine", "my passport")
+    page.press("#mine", "Enter")
+    page.wait_for_function("document.querySelector('#chosen [role=status]').textContent.includes('1 picture')")
+    screen(page, "taught")
+    page.click("text=More like this")
+    page.wait_for_selector("#said")
+    assert page.inner_text("#said").startswith("Last seen")
+    assert page.locator("#hits .card").count() == 1
+    ask(page, "my passport")
+    assert "was taught" in page.inner_text(".footnote")
+    assert page.inner_text("#said").startswith("Last seen")
+    screen(page, "found-what-was-taught")
 
 
 def test_chips_narrow_the_answer_and_stay(page: Page) -> None:

@@ -9,6 +9,7 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
+import uvicorn
 
 from archive import remote, running
 from archive.types import Query
@@ -25,14 +26,14 @@ if TYPE_CHECKING:
 @pytest.fixture
 def entrance(filled: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Entrance]:
     """A server of the filled archive, in a thread of this process."""
-    servers: list[server.uvicorn.Server] = []
+    servers: list[uvicorn.Server] = []
 
-    class Kept(server.uvicorn.Server):
-        def __init__(self, config: server.uvicorn.Config) -> None:
+    class Kept(uvicorn.Server):
+        def __init__(self, config: uvicorn.Config) -> None:
             super().__init__(config)
             servers.append(self)
 
-    monkeypatch.setattr(server.uvicorn, "Server", Kept)
+    monkeypatch.setattr(uvicorn, "Server", Kept)
     found: list[Entrance] = []
     thread = Thread(target=server.serve, args=(filled, "127.0.0.1", 0, None, found.append))
     thread.start()
