@@ -81,7 +81,7 @@ def footnotes(answer: Answer) -> Iterator[str]:
         yield f"{searched.untimed:,} photos of unknown time were left out by the time range"
     for name, pictures, waiting in answer.taught:
         if pictures:
-            yield f"looked for the {name} that was taught, by {_counted(pictures, 'picture')}"
+            yield f"looked for {name} as it was taught, by {_counted(pictures, 'picture')}"
         if waiting:
             yield f"{_counted(waiting, 'picture')} of {name} wait{'s' if waiting == 1 else ''} for `archive reindex`"
 

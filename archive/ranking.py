@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from archive.types import Ids, Pack
 
 FRAME_SHARE = 0.5
-"""How much of a photo's score its whole frame has; the best segment has the rest."""
+"""How much of a photo's score its whole frame has, where words alone ask; the best segment has the rest."""
 
 BOXES_SHOWN = 3
 BOX_MARGIN = 0.02
@@ -91,10 +91,11 @@ def _score_some(packs: list[Pack], probes: Probes) -> Scores:
     frames = np.concatenate([[0], counts.cumsum()[:-1]])
     cosines, segment = _cosines(packs, frames, counts, probes)
     frame = cosines[frames]
+    best = np.maximum(frame, segment)
+    # What surrounds a thing tells words apart, but not one thing from another like it (figures at `SEEN_ALIKE`).
+    fused = best if probes.has_examples else FRAME_SHARE * frame + (1 - FRAME_SHARE) * segment
     return Scores(
-        photos=np.array([pack.photo_id for pack in packs], dtype=np.int64),
-        fused=(FRAME_SHARE * frame + (1 - FRAME_SHARE) * segment).astype(np.float32),
-        best=np.maximum(frame, segment),
+        photos=np.array([pack.photo_id for pack in packs], dtype=np.int64), fused=fused.astype(np.float32), best=best
     )
 
 

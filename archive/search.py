@@ -73,7 +73,8 @@ def search(
     answer = _answer(query, searched, scores, scan, asked)
     if compare and answer.sightings and answer.sightings[0].last:
         later = reader.photos_between(answer.sightings[0].last + sightings.GAP, query.before).ids
-        answer = replace(answer, since=aftermath.after(answer.sightings[0], later, scan, asked, compare))
+        if later is not None:
+            answer = replace(answer, since=aftermath.after(answer.sightings[0], later, scan, asked, compare))
     took = {"embed": _ms(embedded - began), "search": _ms(perf_counter() - embedded)}
     return replace(answer, taught=tuple(map(_used, things)), took_ms=took)
 

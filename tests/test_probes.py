@@ -85,6 +85,14 @@ def test_a_photo_with_another_such_thing_is_still_found() -> None:
     assert ranking.why(both, asked).matched.segment == 1 << 10 | 2
 
 
+def test_what_surrounds_a_thing_counts_for_words_and_not_for_an_example() -> None:
+    here, there = photo(1, mixed(1, 1), mixed(2, 1)), photo(2, mixed(0, 1), mixed(3, 1))
+    by_words = ranking.score([here, there], probes.compose(example(0), [], [], SAMPLE))
+    by_example = ranking.score([here, there], probes.compose(None, [example(0)], [], SAMPLE))
+    assert by_words.photos[by_words.ranked()].tolist() == [1, 2]
+    assert by_example.photos[by_example.ranked()].tolist() == [2, 1]
+
+
 def test_a_photo_that_is_nothing_but_the_rejected_scores_lowest() -> None:
     asked = probes.compose(example(0), [], [example(1)], SAMPLE)
     assert ranking.score([photo(1, mixed(1, 1.2))], asked).best.tolist() == [probes.REJECTED]

@@ -105,6 +105,7 @@ def _homography(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> NDArray[
     source = np.array([others[match.queryIdx].pt for match in good], np.float32)
     target = np.array([corners[match.trainIdx].pt for match in good], np.float32)
     cv2.setRNGSeed(1)  # the same two photos always give the same answer
+    bend: Any  # OpenCV's own types know nothing of the None that it returns
     bend, agreeing = cv2.findHomography(source, target, cv2.RANSAC, _ERROR)
     if bend is None or int(agreeing.sum()) < LEAST_CORNERS:
         return None

@@ -138,7 +138,7 @@ def test_the_box_is_at_the_right_pixels_of_the_upright_photo(
     ask(page, words)
     assert page.inner_text("#said").startswith("Last seen")
     shown = pixels(page.locator(".last .picture"))
-    scale = shown.shape[1] / 320
+    scale = min(shown.shape[1] / 320, shown.shape[0] / 240)
     assert np.abs(np.array(frame(shown)) - np.array(box) * scale).max() <= 4
     left, top, right, bottom = (np.array(box) * scale).astype(int)
     inside = shown[top + 8 : bottom - 8, left + 8 : right - 8].mean(axis=(0, 1))
@@ -184,13 +184,13 @@ def test_pointing_at_a_thing_marks_it_in_the_photo(page: Page) -> None:
     page.click(".last .large")
     page.wait_for_selector("#photo")
     page.mouse.move(2, 2)
-    page.wait_for_function("!document.querySelector('.segment.shown')")
+    page.wait_for_function("() => !document.querySelector('.segment.shown')")
     page.locator(".things a").hover()
     marked = page.locator(".segment.shown .over")
     assert (marked.get_attribute("x"), marked.get_attribute("width")) == (str(SQUARE[0]), str(SQUARE[2] - SQUARE[0]))
     screen(page, "photo")
     page.mouse.move(2, 2)
-    page.wait_for_function("!document.querySelector('.segment.shown')")
+    page.wait_for_function("() => !document.querySelector('.segment.shown')")
 
 
 def test_the_slider_hides_weak_photos_and_fetches_weaker_ones(page: Page) -> None:
@@ -214,7 +214,7 @@ def test_what_is_not_meant_is_added_and_taken_back(page: Page) -> None:
     assert "not=white" in page.url
     assert page.input_value("#q") == "red"
     page.click(".chips a.without")
-    page.wait_for_function("!location.search.includes('not=')")
+    page.wait_for_function("() => !location.search.includes('not=')")
     assert page.input_value("#q") == "red"
 
 
@@ -235,7 +235,7 @@ def test_a_box_that_is_drawn_asks_for_more_like_it_and_teaches(page: Page) -> No
     assert abs(float(drawn.get_attribute("width") or 0) - (SQUARE[2] - SQUARE[0])) <= 6
     page.fill("#mine", "my passport")
     page.press("#mine", "Enter")
-    page.wait_for_function("document.querySelector('#chosen [role=status]').textContent.includes('1 picture')")
+    page.wait_for_function("() => document.querySelector('#chosen [role=status]').textContent.includes('1 picture')")
     screen(page, "taught")
     page.click("text=More like this")
     page.wait_for_selector("#said")
