@@ -65,8 +65,11 @@ function things() {
     const { ordinal } = one.dataset;
     one.addEventListener("pointerenter", () => mark(ordinal, true));
     one.addEventListener("pointerleave", () => mark(ordinal, false));
-    one.addEventListener("focus", () => mark(ordinal, true));
-    one.addEventListener("blur", () => mark(ordinal, false));
+    // Not on the boxes: what listens for focus in a drawing takes it.
+    if (one.matches("a")) {
+      one.addEventListener("focus", () => mark(ordinal, true));
+      one.addEventListener("blur", () => mark(ordinal, false));
+    }
     one.addEventListener("click", (event) => {
       event.preventDefault();
       location.replace(`#s${ordinal}`);
