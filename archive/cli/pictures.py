@@ -28,6 +28,8 @@ def show(answer: Answer, settings: Settings) -> None:
     """
     if not (answer.sightings and sys.stdin.isatty() and sys.stdout.isatty()):
         return
+    if not os.get_terminal_size(sys.stdout.fileno()).columns:  # a terminal without a size has no screen
+        return
     from archive import bootstrap, gallery
 
     picture = gallery.picture(answer.sightings[0].hit, bootstrap.originals(settings))
