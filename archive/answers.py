@@ -45,6 +45,7 @@ def as_object(answer: Answer, locate: Locate) -> dict[str, Any]:
             "photos": answer.searched.photos,
             "segments": answer.searched.segments,
             "space": answer.searched.space,
+            "pair": answer.searched.pair,
             "untimed": answer.searched.untimed,
         },
         "hits": [_hit_object(hit, locate) for hit in answer.hits],
@@ -76,7 +77,10 @@ def as_words(answer: Answer, locate: Locate, now: datetime, *, photos: bool) -> 
 def footnotes(answer: Answer) -> Iterator[str]:
     """What a person should know about an answer besides the answer."""
     searched = answer.searched
-    yield f"searched {searched.photos:,} photos, {searched.segments:,} segments, in {answer.took_ms['total']:.0f} ms"
+    yield (
+        f"searched {searched.photos:,} photos, {searched.segments:,} segments with the pair {searched.pair}, "
+        f"in {answer.took_ms['total']:.0f} ms"
+    )
     if searched.untimed:
         yield f"{searched.untimed:,} photos of unknown time were left out by the time range"
     for name, pictures, waiting in answer.taught:
@@ -90,6 +94,12 @@ def _counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def timed(photo: Photo) -> str:
+    """Where a photo's time comes from, and how wrong it may be."""
+    error_ms = photo.captured_error_ms
+    return photo.captured_at_source.value + ("" if error_ms is None else f", {moments.within(error_ms)}")
+
+
 def photo_object(photo: Photo, locate: Locate) -> dict[str, Any]:
     """A photo as it stands in the JSON object."""
     return {
@@ -99,6 +109,7 @@ def photo_object(photo: Photo, locate: Locate) -> dict[str, Any]:
         "path": str(locate(photo)),
         "captured_at": instant(photo.captured_at),
         "captured_at_source": photo.captured_at_source.value,
+        "captured_at_error_ms": photo.captured_error_ms,
         "camera": photo.camera,
         "width": photo.width,
         "height": photo.height,
@@ -192,7 +203,7 @@ def _last_seen(answer: Answer, locate: Locate, now: datetime) -> Iterator[str]:
     last, *earlier = answer.sightings
     doubt = "" if answer.verdict is Verdict.SEEN else "Maybe seen. "
     yield f"{doubt}Last seen {_when(last, now)}"
-    yield f"  {_best(last, now)}"
+    yield f"  {_best(last, now)}  time by {timed(last.hit.photo)}"
     yield f"  {locate(last.hit.photo)}"
     yield from _reason(last.hit.why)
     if answer.since:
@@ -240,9 +251,8 @@ def _when(sighting: Sighting, now: datetime) -> str:
 def _best(sighting: Sighting, now: datetime) -> str:
     """How many photos a sighting has and since when, its best photo, and the number that `--like-hit` takes."""
     hit, photos = sighting.hit, _counted(sighting.photos, "photo")
-    since = ""
-    if sighting.first is not None and sighting.first != sighting.last:
-        since = f" from {moments.calendar(sighting.first, now)} on"
+    first, last = (None if one is None else moments.calendar(one, now) for one in (sighting.first, sighting.last))
+    since = "" if first == last else f" from {first} on"
     return f"{photos}{since}, best {printable(hit.photo.name)}  {_where(hit)}  hit {hit.rank}, {hit.probability:.0%}"
 
 
@@ -252,8 +262,9 @@ def _where(hit: Hit) -> str:
 
 
 def _hit_line(hit: Hit, now: datetime) -> str:
-    taken = hit.photo.captured_at
+    taken, error_ms = hit.photo.captured_at, hit.photo.captured_error_ms
     when = "unknown time" if taken is None else moments.calendar(taken, now)
+    when += "" if error_ms is None else f" {moments.within(error_ms)}"
     return (
         f"{hit.rank:>2}.  {hit.score:.3f}  {hit.probability:>5.0%}  {printable(hit.photo.name)}  {when}  {_where(hit)}"
     )

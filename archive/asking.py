@@ -49,6 +49,7 @@ def ask(
     from archive import last_answer
     from archive.aftermath import by_pixels
     from archive.catalog.texts import remember_text
+    from archive.pairs import shelf
     from archive.search import search
 
     def remember(space: str, text: str, vector: Vectors) -> None:
@@ -63,7 +64,8 @@ def ask(
         if not (query.text or shown):
             raise UsageError("what was to be the example is no longer in the archive; ask with words")
         found, tower = made.index(settings, reader, pair_id, pair), made.words(pair, settings)
-        answer = search(query, reader, tower, found, remember, shown, by_pixels(bootstrap.originals(settings)))
+        compare, chances = by_pixels(bootstrap.originals(settings)), shelf.calibration(pair.name)
+        answer = search(query, reader, tower, found, remember, shown, compare, chances)
         if is_last:
             last_answer.keep(settings.home, last_answer.of(answer, reader.state.uuid, pair_id))
         return answer

@@ -6,8 +6,10 @@ or EMBEDDERS; parts with weights are told apart in `_segmenter` and `_embedder`.
 
 from __future__ import annotations
 
+import functools
 import os
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,10 +29,10 @@ if TYPE_CHECKING:
     from archive.originals import Originals
     from archive.protocols import Embedder, Segmenter, TextEmbedder
     from archive.reindex import Report, Watcher
+    from archive.segmenters.one_look import OneLookNetwork
+    from archive.sessions import SessionKey
     from archive.settings import Settings
     from archive.types import Pair, Photo
-
-DEFAULT_PAIR = "standard"
 
 PATIENCE = 2.0
 """Seconds that a command waits for another writer; a query that remembers its words is done in milliseconds."""
@@ -139,14 +141,29 @@ def answering_pair(reader: CatalogReader, settings: Settings) -> tuple[int, Pair
     return answering
 
 
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What an archive holds already; nothing where there is none."""
+
+    reader: CatalogReader | None
+
+    def photo(self, digest: str) -> bool:
+        """Whether the photo of that sha256 in hex is in."""
+        return self.reader is not None and self.reader.photo_id(digest) is not None
+
+    def numbers(self, key: SessionKey) -> set[int]:
+        """The numbers of a session's photos that are in."""
+        return set() if self.reader is None else self.reader.session_numbers(key)
+
+
 @contextmanager
-def known_digests(settings: Settings) -> Iterator[Callable[[str], bool]]:
-    """Tells whether a photo of that sha256 in hex is in the archive; where there is no archive, none is."""
+def holdings(settings: Settings) -> Iterator[Holdings]:
+    """What is in the archive of these settings, for a rehearsal."""
     if not settings.catalog.exists():
-        yield lambda _digest: False
+        yield Holdings(None)
         return
     with reading(settings) as reader:
-        yield lambda digest: reader.photo_id(digest) is not None
+        yield Holdings(reader)
 
 
 def locate(settings: Settings) -> Callable[[Photo], Path]:
@@ -167,7 +184,16 @@ def words(pair: Pair, settings: Settings) -> TextEmbedder:
     if pair.embedder_source in EMBEDDERS:
         return EMBEDDERS[pair.embedder_source]()
     from archive.embedders.text_tower import OnnxTextTower, tower_folder
+    from archive.pairs import registry, shelf
 
+    if pair.embedder_source in registry.PAIRS and registry.find(pair.embedder_source).shipped:
+        tower = OnnxTextTower(shelf.shipped_folder(pair.embedder_source))
+        if tower.space != pair.space:
+            raise SpaceMismatch(
+                f"the pair {pair.name!r} that comes with this version is not the one that this archive was made with; "
+                "run `archive models use auto`, then `archive reindex`"
+            )
+        return tower
     return OnnxTextTower(tower_folder(settings.towers, pair.space))
 
 
@@ -179,19 +205,20 @@ def observer(settings: Settings, choice: PairChoice, current: Pair | None) -> tu
         WeightsMissing: a part is not on disk; the message names the command that fetches it.
         SpaceMismatch: nothing was chosen, but the current pair's files are no longer what they were.
     """
-    from archive.observation import CONTEXT, Observer
+    from archive.observation import Observer
     from archive.pairs.registry import PAIRS, find
 
-    if choice.name:
-        find(choice.name)
     _compute_side_by_side()
     asked = choice != PairChoice()
-    fallback = choice.name or (None if current else DEFAULT_PAIR)
-    segmenter_source = choice.segmenter or fallback or (current.segmenter_source if current else DEFAULT_PAIR)
-    embedder_source = choice.embedder or fallback or (current.embedder_source if current else DEFAULT_PAIR)
+    named = _pair_name(choice.name, current, settings)
+    segmenter_source = choice.segmenter or named or (current.segmenter_source if current else "")
+    embedder_source = choice.embedder or named or (current.embedder_source if current else "")
     name = segmenter_source if segmenter_source == embedder_source and segmenter_source in PAIRS else "custom"
-    context = PAIRS[name].crop_context if name in PAIRS else CONTEXT
-    seeing = Observer(_segmenter(segmenter_source, settings), _embedder(embedder_source, settings), context=context)
+    segmenter, embedder = _segmenter(segmenter_source, settings), _embedder(embedder_source, settings)
+    if name in PAIRS:
+        seeing = Observer(segmenter, embedder, find(name).cleanup, find(name).crop_context)
+    else:
+        seeing = Observer(segmenter, embedder)
     pair = seeing.pair(name, _absolute(segmenter_source), _absolute(embedder_source))
     if not asked and current and not same(pair, current):
         raise SpaceMismatch(
@@ -199,6 +226,33 @@ def observer(settings: Settings, choice: PairChoice, current: Pair | None) -> tu
             "choose the new ones with `archive models use` and run `archive reindex`"
         )
     return seeing, pair
+
+
+def _pair_name(asked: str | None, current: Pair | None, settings: Settings) -> str | None:
+    """The registry's pair that a command means; None where it goes on with the parts that the archive has.
+
+    Raises:
+        UsageError: there is no pair of that name.
+    """
+    from archive.pairs import registry, shelf
+
+    if asked == registry.AUTO or (asked is None and current is None):
+        return shelf.best(settings.weights)
+    return registry.find(asked).name if asked else None
+
+
+def advice(settings: Settings, choice: PairChoice) -> str | None:
+    """What a first ingest that has no larger pair than the built-in one could do better, in a line."""
+    from archive.pairs import registry, shelf
+
+    if settings.catalog.exists() or choice != PairChoice() or not registry.find(shelf.best(settings.weights)).shipped:
+        return None
+    better = next(row for row in shelf.listing(settings.weights) if row.name == registry.PREFERRED[0])
+    size = "" if better.size is None else f"{better.size / 1e6:,.0f} MB, "
+    return (
+        f"using the built-in pair {shelf.best(settings.weights)}; `archive models pull {better.name}` "
+        f"({size}{', '.join(better.licences)}) would bring better answers"
+    )
 
 
 @contextmanager
@@ -334,6 +388,10 @@ def _segmenter(source: str, settings: Settings) -> Segmenter:
         own = _existing(source, "--segmenter")
         return SamSegmenter(own) if is_sam(own) else UltralyticsSegmenter(own)
     spec = registry.find(source).segmenter
+    if spec.kind == "one-look":
+        from archive.segmenters.one_look import OneLookSegmenter
+
+        return OneLookSegmenter(_network(source))
     weights, _ = shelf.paths(source, settings.weights)
     if weights is None:
         return SEGMENTERS[spec.kind]()
@@ -348,11 +406,26 @@ def _embedder(source: str, settings: Settings) -> Embedder:
     from archive.embedders.openclip import OpenClipEmbedder
     from archive.pairs import registry, shelf
 
+    if source in registry.PAIRS and registry.find(source).shipped:
+        from archive.embedders.pooled import PooledEmbedder
+
+        return PooledEmbedder(shelf.shipped_folder(source), _network(source).see)
     if source in registry.PAIRS:
         _, folder = shelf.paths(source, settings.weights)
     else:
         folder = _existing(source, "--embedder")
     return OpenClipEmbedder(folder, settings.towers)
+
+
+@functools.cache
+def _network(source: str) -> OneLookNetwork:
+    """The network of a shipped pair, once: its segmenter and its embedder look through the same eyes."""
+    from archive.pairs import registry, shelf
+    from archive.segmenters.one_look import OneLookNetwork
+
+    spec = registry.find(source).segmenter
+    weights = shelf.shipped_folder(source) / "segmenter.onnx"
+    return OneLookNetwork(weights, size=spec.size, floor=spec.confidence)
 
 
 def _existing(source: str, option: str) -> Path:

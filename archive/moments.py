@@ -79,6 +79,22 @@ def distance(moment: datetime, now: datetime) -> str:
     return _counted(int(days / 365.25), "year")
 
 
+def span(first: str, last: str) -> str:
+    """Two moments of `calendar` as one span; a day that they share is said once: `today 14:02 to 17:40`."""
+    day, _, clock = last.rpartition(" ")
+    return f"{first} to {clock if first.startswith(f'{day} ') else last}"
+
+
+def within(error_ms: int) -> str:
+    """The most by which a moment is wrong, rounded up, in a unit that reads well: `± 2 s`, `± 4 min`, `± 3 h`."""
+    seconds = max(-(-error_ms // 1000), 1)
+    if seconds < 2 * _MINUTE:
+        return f"± {seconds} s"
+    if seconds < 2 * _HOUR:
+        return f"± {-(-seconds // _MINUTE)} min"
+    return f"± {-(-seconds // _HOUR)} h"
+
+
 def _counted(number: int, unit: str) -> str:
     return f"{number} {unit}{'' if number == 1 else 's'} ago"
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from archive.types import Example, Vectors
-    from archive.verdicts import Background
+    from archive.verdicts import Background, Calibration
 
 TEXT_SHARE = 0.15
 """How much the words count beside an example. For 15 things on one desk, three examples each, this share told a thing
@@ -63,11 +63,15 @@ class Measured(NamedTuple):
 
 
 class Part(NamedTuple):
-    """One thing that a query names: its vector (1, dim), and how the archive's own segments score for it."""
+    """One thing that a query names: its vector (1, dim), how the archive's own segments score for it, and the bar.
+
+    The bar is the background as the space's calibration sees it: its heights say how likely a score is right.
+    """
 
     label: str
     vector: Vectors
     background: Background
+    bar: Background
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,7 +99,7 @@ class Probes:
         height = (unjudged - self.background.median) / self.background.scale
         rejected = np.zeros(len(vectors), dtype=bool)
         for part in self.negatives:
-            against = (vectors @ part.vector[0] - part.background.median) / part.background.scale
+            against = (vectors @ part.vector[0] - part.bar.median) / part.bar.scale
             rejected |= against >= np.clip(height, REJECTS_AT, verdicts.SEEN_AT)
         return Measured(np.where(rejected, np.float32(REJECTED), unjudged), unjudged)
 
@@ -110,14 +114,20 @@ class Probes:
 
 
 def compose(
-    words: Example | None, examples: Sequence[Example], negatives: Sequence[Example], sample: Vectors
+    words: Example | None,
+    examples: Sequence[Example],
+    negatives: Sequence[Example],
+    sample: Vectors,
+    calibration: Calibration = verdicts.UNMEASURED,
 ) -> Probes:
     """The probes of a query that has words, examples or both; `sample` are segments (n, dim) of the archive."""
-    parts = [_part(one, sample) for one in ([words] if words else [])]
-    pictures = [_part(one, sample) for one in examples]
+    parts = [_part(one, sample, calibration) for one in ([words] if words else [])]
+    pictures = [_part(one, sample, verdicts.UNMEASURED) for one in examples]
     rows, labels = _rows(parts[0] if parts else None, pictures)
     background = verdicts.background(_nearest(sample, rows))
-    if pictures:
+    if not pictures:
+        background = calibration.applied(background)
+    else:
         itself = min(float(row @ part.vector[0]) for row, part in zip(rows, pictures, strict=True))
         background = _likeness(background, itself)
     return Probes(
@@ -125,7 +135,7 @@ def compose(
         labels=labels,
         background=background,
         parts=(*parts, *pictures),
-        negatives=tuple(_part(one, sample) for one in negatives),
+        negatives=tuple(_part(one, sample, calibration) for one in negatives),
         has_examples=bool(pictures),
     )
 
@@ -163,8 +173,9 @@ def _likeness(background: Background, itself: float) -> Background:
     return verdicts.Background(background.median + MAYBE_ALIKE * way - verdicts.MAYBE_AT * scale, scale)
 
 
-def _part(example: Example, sample: Vectors) -> Part:
-    return Part(example.label, example.vector, verdicts.background(sample @ example.vector[0]))
+def _part(example: Example, sample: Vectors, calibration: Calibration) -> Part:
+    background = verdicts.background(sample @ example.vector[0])
+    return Part(example.label, example.vector, background, calibration.applied(background))
 
 
 def _nearest(vectors: Vectors, rows: Vectors) -> NDArray[np.float32]:
@@ -174,4 +185,4 @@ def _nearest(vectors: Vectors, rows: Vectors) -> NDArray[np.float32]:
 
 def _clue(part: Part, vector: Vectors, *, speaks_against: bool) -> Clue:
     score = float((part.vector @ vector[0])[0])
-    return Clue(part.label, score, part.background.height(score), speaks_against)
+    return Clue(part.label, score, part.bar.height(score), speaks_against)

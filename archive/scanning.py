@@ -13,6 +13,8 @@ from archive.types import ORDINAL_BITS, ordinal_of, photo_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from numpy.typing import NDArray
+
     from archive.catalog.reader import CatalogReader
     from archive.probes import Probes
     from archive.protocols import VectorIndex
@@ -38,7 +40,6 @@ class Scan:
         self._index = index
         self._pair_id = pair_id
         self._photos = photos
-        self._frames: dict[int, Vectors] = {}
 
     def within(self, photos: Ids) -> Scan:
         """The same, among these photos (sorted ids) only."""
@@ -52,15 +53,13 @@ class Scan:
         """The photos of these ids, by id."""
         return self._reader.photos(ids)
 
-    def frame(self, photo: int) -> Vectors:
-        """The vector (1, dim) of a whole photo."""
-        if photo not in self._frames:
-            self._frames[photo] = self.packs_of([photo])[photo].vectors[:1]
-        return self._frames[photo]
+    def frames(self, photos: Iterable[int]) -> dict[int, NDArray[np.float32]]:
+        """The vectors (dim,) of whole photos, by photo id."""
+        return self._reader.frames_of(self._pair_id, photos)
 
     def alike(self, photo: int, level: float) -> list[tuple[int, float]]:
         """Photos whose whole frame has at least this cosine with that of a photo, the most alike first."""
-        frame = self.frame(photo)
+        frame = self.frames([photo])[photo][np.newaxis]
         found = {pack.photo_id: float(pack.vectors[0] @ frame[0]) for pack in self._outside_shards()}
         if len(self._index):
             for match in self._index.search(frame, FIRST_REACH, self._photos):

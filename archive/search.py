@@ -7,7 +7,6 @@ whole) -> scores from the catalog's own vectors -> ranking -> bar -> sightings -
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -28,7 +27,8 @@ if TYPE_CHECKING:
     from archive.probes import Probes
     from archive.protocols import TextEmbedder, VectorIndex
     from archive.ranking import Scores
-    from archive.types import Query, Thing, Vectors
+    from archive.types import Query, Sighting, Thing, Vectors
+    from archive.verdicts import Calibration
 
     Remember = Callable[[str, str, Vectors], None]
 
@@ -41,12 +41,13 @@ def search(
     remember: Remember,
     examples: Sequence[Example] = (),
     compare: Compare | None = None,
+    calibration: Calibration = verdicts.UNMEASURED,
 ) -> Answer:
     """Answer a query from the archive as the reader sees it, in one consistent state.
 
     `examples` are pictures of what is asked for, in the space that answers. A text that is embedded now is handed to
     `remember` with its space, so that the next time costs nothing. With `compare` later photos of the place of the last
-    sighting are looked at, too.
+    sighting are looked at, too. `calibration` says what scores mean in that space.
 
     Raises:
         ArchiveError: nothing was ever ingested.
@@ -57,7 +58,7 @@ def search(
     pair_id, pair = answering
     allowed = reader.photos_between(query.after, query.before, query.camera)
     counts = reader.counts(pair_id, allowed.ids)
-    searched = Searched(counts.photos, counts.segments, pair.space, allowed.untimed)
+    searched = Searched(counts.photos, counts.segments, pair.space, pair.name, allowed.untimed)
     if counts.photos == 0:
         return _empty(query, searched)
 
@@ -68,7 +69,7 @@ def search(
     embedded = perf_counter()
     scan = Scan(reader, index, pair_id, allowed.ids)
     shown = [*examples, *_exemplars(things)]
-    asked = probes.compose(words[0] if words else None, shown, negatives, scan.sample())
+    asked = probes.compose(words[0] if words else None, shown, negatives, scan.sample(), calibration)
     scores = scan.everything(asked) if query.everything else scan.nearest(asked, query.limit)
     answer = _answer(query, searched, scores, scan, asked)
     if compare and answer.sightings and answer.sightings[0].last:
@@ -115,7 +116,7 @@ def _answer(query: Query, searched: Searched, scores: Scores, scan: Scan, asked:
     sighted = scores.best[listed] >= background.score_at(verdicts.bar(verdict))
     wanted = sighted | (np.arange(len(listed)) < query.limit) | (query.sort is Sort.NEWEST)
     hits = _hits(listed, wanted, scores, scan, asked)
-    seen = sightings.group((hit for hit in hits if sighted[hit.rank - 1]), partial(_same_view, scan))
+    seen = _sightings([hit for hit in hits if sighted[hit.rank - 1]], scan)
     best = _hits(order[:1], np.ones(1, bool), scores, scan, asked)
     shown = _sorted(hits, query.sort)[: query.limit]
     boxed = _boxed({hit.rank: hit for hit in [*best, *shown, *(one.hit for one in seen)]}, query, scan, asked)
@@ -129,9 +130,13 @@ def _answer(query: Query, searched: Searched, scores: Scores, scan: Scan, asked:
     )
 
 
-def _same_view(scan: Scan, one: Hit, other: Hit) -> bool:
-    cosine = float(scan.frame(one.photo.id)[0] @ scan.frame(other.photo.id)[0])
-    return cosine >= sightings.SAME_VIEW
+def _sightings(hits: list[Hit], scan: Scan) -> tuple[Sighting, ...]:
+    frames = scan.frames(hit.photo.id for hit in hits)
+
+    def alike(one: Hit, other: Hit) -> float:
+        return float(frames[one.photo.id] @ frames[other.photo.id])
+
+    return sightings.group(hits, alike)
 
 
 def _hits(listed: NDArray[np.intp], wanted: NDArray[np.bool_], scores: Scores, scan: Scan, asked: Probes) -> list[Hit]:

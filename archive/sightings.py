@@ -13,26 +13,29 @@ if TYPE_CHECKING:
 
     from archive.types import Hit
 
-    SameView = Callable[[Hit, Hit], bool]
+    Alike = Callable[[Hit, Hit], float]
 
 GAP = timedelta(minutes=10)
 """A longer pause between two hits of a camera begins a new sighting."""
 
 BREATH = timedelta(seconds=15)
-"""A shorter pause does not, whatever else the photos show: nobody changes rooms between two photos of a wearable."""
+"""Within this, the place is taken for the same unless the photos are quite unlike: a head turns quickly, a wearer does
+not change rooms between two photos."""
 
 SAME_VIEW = 0.75
-"""The cosine of two whole photos from which they show the same view. In a quick pan over one desk half of the pairs a
-second apart lie above 0.78, of everyday photos of different places one pair in seventy above 0.75 (MobileNetV2)."""
+SAME_PLACE = 0.4
+"""Cosines of two whole photos from which they show the same view, or may show the same place. In a quick pan over one
+desk half of the pairs a second apart lie above 0.78 and 95 of 100 above 0.42; of everyday photos of different places
+one pair in seventy lies above 0.75, one in eight above 0.4 (MobileNetV2 vectors)."""
 
 _VIEWS = 4
 """A view is compared with so many of the last ones: who looks up and down again is still at the same desk."""
 
 
-def group(hits: Iterable[Hit], same_view: SameView) -> tuple[Sighting, ...]:
+def group(hits: Iterable[Hit], alike: Alike) -> tuple[Sighting, ...]:
     """The sightings that hits make up, the latest first; photos of unknown time stand last, each by itself.
 
-    `same_view` tells whether two photos show the same view; it is asked only where their times leave it open.
+    `alike` tells the cosine of two whole photos.
     """
     timed: list[tuple[datetime, Hit]] = []
     untimed: list[Hit] = []
@@ -44,7 +47,7 @@ def group(hits: Iterable[Hit], same_view: SameView) -> tuple[Sighting, ...]:
     timed.sort(key=lambda pair: (pair[1].photo.camera or "", pair[0], pair[1].photo.id))
     runs: list[list[tuple[datetime, Hit]]] = []
     for moment, hit in timed:
-        if runs and _continues(runs[-1], moment, hit, same_view):
+        if runs and _continues(runs[-1], moment, hit, alike):
             runs[-1].append((moment, hit))
         else:
             runs.append([(moment, hit)])
@@ -54,12 +57,13 @@ def group(hits: Iterable[Hit], same_view: SameView) -> tuple[Sighting, ...]:
     return (*seen, *(Sighting(None, None, 1, hit.rank, hit) for hit in untimed))
 
 
-def _continues(run: list[tuple[datetime, Hit]], moment: datetime, hit: Hit, same_view: SameView) -> bool:
+def _continues(run: list[tuple[datetime, Hit]], moment: datetime, hit: Hit, alike: Alike) -> bool:
     before, previous = run[-1]
     pause = moment - before
     if pause > GAP or previous.photo.camera != hit.photo.camera:
         return False
-    return pause <= BREATH or any(same_view(earlier, hit) for _, earlier in run[-_VIEWS:])
+    level = SAME_PLACE if pause <= BREATH else SAME_VIEW
+    return any(alike(earlier, hit) >= level for _, earlier in run[-_VIEWS:])
 
 
 def _sighting(run: list[tuple[datetime, Hit]]) -> Sighting:

@@ -73,6 +73,22 @@ class Region(NamedTuple):
     confidence: float
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Glance:
+    """What a network saw of one photo in one pass, before anything was chosen.
+
+    boxes   float32 (n, 4): left, top, right, bottom in pixels of the photo, those first that are surest to be a thing
+    scores  float32 (n, k): how sure it is of each of its classes, from 0 to 1; the last one means "a thing"
+    levels  feature maps, float32 (channels, height, width) each
+    scale   pixels of the network's view for each pixel of the photo
+    """
+
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    levels: tuple[NDArray[np.float32], ...]
+    scale: float
+
+
 class CaptureSource(StrEnum):
     """Where a photo's capture time was read, the most trusted first."""
 
@@ -87,17 +103,22 @@ class CaptureSource(StrEnum):
 class CaptureTime:
     """When a photo was taken: an aware UTC moment, or None where nothing plausible was recorded.
 
-    `offset_minutes` is the local time's distance east of UTC, where the photo itself says it.
+    `offset_minutes` is the local time's distance east of UTC, where the photo itself says it. `error_ms` is the most
+    by which the moment may be wrong, None where nobody can tell.
     """
 
     at: datetime | None
     source: CaptureSource
     offset_minutes: int | None = None
+    error_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """One original. `digest` is the sha256 of its bytes in hex; width and height are those of the upright photo."""
+    """One original. `digest` is the sha256 of its bytes in hex; width and height are those of the upright photo.
+
+    `captured_error_ms` is the most by which `captured_at` may be wrong, None where nobody can tell.
+    """
 
     id: int
     digest: str
@@ -108,6 +129,7 @@ class Photo:
     camera: str | None
     width: int
     height: int
+    captured_error_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,11 +365,15 @@ class Since:
 
 @dataclass(frozen=True, slots=True)
 class Searched:
-    """What a query looked at. `untimed` photos have no known time, so a time range left them out."""
+    """What a query looked at, and the name of the pair that answered; `untimed` photos have no known time.
+
+    A time range leaves those out.
+    """
 
     photos: int
     segments: int
     space: str
+    pair: str
     untimed: int = 0
 
 

@@ -23,8 +23,6 @@ MAYBE_AT = 4.5
 """Heights of the bars. Over 71 labelled queries of everyday things, with MobileNetV2 vectors, 6.5 divides present from
 absent best (two of three right on either side), and nine of ten things that are there stand above 4.5."""
 
-STEEPNESS = 1.0
-
 _SIGMA_PER_MAD = 1.4826
 _LEAST_SCALE = 1e-3
 
@@ -43,6 +41,29 @@ class Background:
     def score_at(self, height: float) -> float:
         """The score that lies that high."""
         return self.median + height * self.scale
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """How sure a score makes one, in a space where that was measured: the log-odds of its being right.
+
+    log-odds = `offset` + `of_score` * score + `of_height` * height above the background. Fitted by logistic regression
+    (Platt, "Probabilistic Outputs for Support Vector Machines", 1999) on queries for what is there and what is not.
+    """
+
+    offset: float
+    of_score: float
+    of_height: float
+
+    def applied(self, measured: Background) -> Background:
+        """A background above which heights mean the same chances as in every other space."""
+        slope = self.of_score + self.of_height / measured.scale
+        constant = MAYBE_AT + self.offset - self.of_height * measured.median / measured.scale
+        return Background(-constant / slope, 1 / slope)
+
+
+UNMEASURED = Calibration(offset=-MAYBE_AT, of_score=0.0, of_height=1.0)
+"""What is taken for a space that nobody has measured: even chances at the `maybe` bar, and steeper by one a height."""
 
 
 def background(scores: NDArray[np.float32]) -> Background:
@@ -65,5 +86,5 @@ def bar(verdict: Verdict) -> float:
 
 
 def probability(height: float) -> float:
-    """A provisional probability that a hit is right: logistic, one half at the `maybe` bar, not yet calibrated."""
-    return 0.5 * (1 + math.tanh(STEEPNESS * (height - MAYBE_AT) / 2))
+    """The probability that a hit is right: one half at the `maybe` bar. It is as good as the space's calibration."""
+    return 0.5 * (1 + math.tanh((height - MAYBE_AT) / 2))

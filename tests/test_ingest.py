@@ -112,12 +112,11 @@ def test_a_source_that_is_not_there_is_wrong_usage(archive: Commands, tmp_path: 
     assert "cannot be read: No such file" in done.err
 
 
-def test_without_weights_the_one_line_names_the_command_that_fetches_them(
+def test_weights_that_are_not_on_disk_are_named_with_the_command_that_fetches_them(
     archive: Commands, card: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("ARCHIVE_SEGMENTER")
     monkeypatch.delenv("ARCHIVE_EMBEDDER")
-    done = archive("ingest", card)
+    done = archive("ingest", card, "--segmenter", "grid", "--embedder", "standard")
     assert done.code == 3
     assert done.err.count("\n") == 1
     assert "archive models pull standard" in done.err

@@ -95,3 +95,19 @@ def test_a_moment_written_as_iso_comes_back(naive: datetime) -> None:
 )
 def test_a_moment_is_told_on_the_local_clock_with_its_distance(ago: timedelta, words: str) -> None:
     assert moments.describe(NOW - ago, NOW, BERLIN) == words
+
+
+@pytest.mark.parametrize(
+    ("error_ms", "said"),
+    [
+        (0, "± 1 s"), (1, "± 1 s"), (1001, "± 2 s"), (119_000, "± 119 s"), (120_000, "± 2 min"),
+        (120_001, "± 3 min"), (7_199_000, "± 120 min"), (7_200_000, "± 2 h"), (7_200_001, "± 3 h"),
+    ],
+)  # fmt: skip
+def test_an_error_is_rounded_up_never_down(error_ms: int, said: str) -> None:
+    assert moments.within(error_ms) == said
+
+
+def test_a_span_says_its_day_once() -> None:
+    assert moments.span("today 14:02", "today 17:40") == "today 14:02 to 17:40"
+    assert moments.span("Mon 16 Nov 23:50", "Tue 17 Nov 00:10") == "Mon 16 Nov 23:50 to Tue 17 Nov 00:10"

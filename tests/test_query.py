@@ -57,7 +57,7 @@ def test_the_object_has_the_keys_of_the_contract(filled: Commands, home: Path, c
         "query", "verdict", "searched", "hits", "sightings", "took_ms", "taught", "since", "best",
     ]  # fmt: skip
     assert answer["verdict"] == "seen"
-    assert answer["searched"] == {"photos": 30, "segments": 34, "space": "colours@1", "untimed": 0}
+    assert answer["searched"] == {"photos": 30, "segments": 34, "space": "colours@1", "pair": "custom", "untimed": 0}
     assert set(answer["took_ms"]) == {"load", "embed", "search", "total"}
     hit = answer["hits"][0]
     assert list(hit) == ["rank", "score", "probability", "photo", "boxes"]
@@ -70,6 +70,7 @@ def test_the_object_has_the_keys_of_the_contract(filled: Commands, home: Path, c
         "path": str(home / "originals" / digest[:2] / f"{digest}.jpg"),
         "captured_at": hit["photo"]["captured_at"],
         "captured_at_source": "exif",
+        "captured_at_error_ms": None,
         "camera": None,
         "width": 320,
         "height": 240,

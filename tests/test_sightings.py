@@ -20,20 +20,24 @@ def hit(rank: int, minutes: float | None, camera: str | None = None) -> Hit:
     return Hit(rank=rank, score=1 / rank, probability=0.5, photo=photo, boxes=())
 
 
-def always(_one: Hit, _other: Hit) -> bool:
-    return True
+def always(_one: Hit, _other: Hit) -> float:
+    return 0.9
 
 
-def never(_one: Hit, _other: Hit) -> bool:
-    return False
+def loosely(_one: Hit, _other: Hit) -> float:
+    return 0.5
 
 
-def odd_ranks_alike(one: Hit, other: Hit) -> bool:
-    return one.rank % 2 == other.rank % 2 == 1
+def never(_one: Hit, _other: Hit) -> float:
+    return 0.1
+
+
+def odd_ranks_alike(one: Hit, other: Hit) -> float:
+    return 0.9 if one.rank % 2 == other.rank % 2 == 1 else 0.1
 
 
 def test_photos_a_few_seconds_apart_are_one_sighting() -> None:
-    (only,) = sightings.group([hit(2, 0), hit(1, 0.1), hit(3, 0.2)], never)
+    (only,) = sightings.group([hit(2, 0), hit(1, 0.1), hit(3, 0.2)], loosely)
     assert (only.photos, only.best, only.hit.rank) == (3, 1, 1)
     assert (only.first, only.last) == (NOON, NOON + timedelta(minutes=0.2))
 
@@ -72,13 +76,18 @@ def test_another_view_after_a_while_is_another_sighting() -> None:
 
 
 def test_who_looks_up_and_down_again_is_still_at_the_same_desk() -> None:
-    up = hit(2, 5.1)
-    (only,) = sightings.group([hit(1, 0), hit(3, 5), up, hit(5, 9)], odd_ranks_alike)
-    assert (only.photos, only.best) == (4, 1)
+    looks = {1: 0.9, 2: 0.5, 3: 0.9}
+
+    def alike(one: Hit, other: Hit) -> float:
+        return min(looks[one.rank], looks[other.rank])
+
+    (only,) = sightings.group([hit(1, 0), hit(2, 0.2), hit(3, 9)], alike)
+    assert (only.photos, only.best) == (3, 1)
 
 
-def test_views_are_compared_only_where_times_leave_it_open() -> None:
-    def refuse(_one: Hit, _other: Hit) -> bool:
-        raise AssertionError
+def test_photos_of_one_moment_that_show_different_places_are_different_sightings() -> None:
+    assert len(sightings.group([hit(1, 0), hit(2, 0), hit(3, 0.1)], never)) == 3
 
-    assert len(sightings.group([hit(1, 0), hit(2, 0.2), hit(3, 30), hit(4, None)], refuse)) == 3
+
+def test_a_head_may_turn_within_a_breath_but_not_for_minutes() -> None:
+    assert [one.photos for one in sightings.group([hit(1, 0), hit(2, 0.2), hit(3, 2)], loosely)] == [1, 2]

@@ -22,14 +22,14 @@ from archive.types import (
 from archive.wire import packed, unpacked
 
 MOMENT = datetime(2026, 11, 20, 8, 30, 1, 5, tzinfo=UTC)
-PHOTO = Photo(7, "ab" * 32, "a\udcff\u202e.jpg", ".jpg", MOMENT, CaptureSource.EXIF, None, 320, 240)
+PHOTO = Photo(7, "ab" * 32, "a\udcff\u202e.jpg", ".jpg", MOMENT, CaptureSource.JOURNAL, None, 320, 240, 64_000)
 HIT = Hit(1, 0.5, 0.25, PHOTO, (ScoredBox(7169, Box(1, 2, 3, 4), 0.1 + 0.2),))
 ANSWERS = [
-    Answer(Query("x"), Verdict.EMPTY, Searched(0, 0, "s"), (), ()),
+    Answer(Query("x"), Verdict.EMPTY, Searched(0, 0, "s", "pocket"), (), ()),
     Answer(
         Query("x", 3, MOMENT, None, "kitchen", everything=True),
         Verdict.SEEN,
-        Searched(9, 81, "s", 2),
+        Searched(9, 81, "s", "pocket", 2),
         (HIT,),
         (Sighting(MOMENT, MOMENT, 1, 1, HIT), Sighting(None, None, 1, 1, HIT)),
         HIT,

@@ -100,7 +100,7 @@ def _page(
 ) -> list[Photo]:
     rows = connection.execute(
         f"""SELECT id, digest, (SELECT name FROM sources WHERE photo_id = p.id ORDER BY id LIMIT 1), suffix,
-                   captured_at_us, captured_at_source, camera, width, height
+                   captured_at_us, captured_at_source, camera, width, height, captured_error_ms
             FROM photos p WHERE {where} ORDER BY {order} LIMIT ?""",  # noqa: S608  (both are written above)
         (*parameters, limit),
     )

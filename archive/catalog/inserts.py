@@ -64,6 +64,11 @@ def insert_photo(connection: Connection, new: NewPhoto, generation: int) -> int:
         "width": new.width,
         "height": new.height,
         "added_generation": generation,
+        "captured_error_ms": new.capture.error_ms,
+        "condition": new.condition,
+        "session_id": new.place and new.place.session_id,
+        "number": new.place and new.place.number,
+        "mono_ms": new.place and new.place.mono_ms,
     }
     return int(connection.execute(_PHOTO, row).scalar_one())
 

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from numpy.typing import NDArray
+
+    from archive.sessions import SessionKey
     from archive.types import Ids, Pack, Pair, Photo, Shard, Thing, Vectors
 
 
@@ -157,6 +160,10 @@ class CatalogReader:
         """The names of the cameras."""
         return browsing.cameras(self._connection, limit)
 
+    def session_numbers(self, key: SessionKey) -> set[int]:
+        """The numbers of a session's photos that are in."""
+        return queries.session_numbers(self._connection, key)
+
     def packs(
         self, pair_id: int, after_pack: int = 0, photos: Ids | None = None, last_pack: int = LAST_ID
     ) -> Iterator[tuple[int, Pack]]:
@@ -166,6 +173,10 @@ class CatalogReader:
     def packs_of(self, pair_id: int, photo_ids: Iterable[int]) -> dict[int, Pack]:
         """The packs of those photos, by photo id; photos that the pair has not observed are left out."""
         return queries.packs_of(self._connection, pair_id, photo_ids)
+
+    def frames_of(self, pair_id: int, photo_ids: Iterable[int]) -> dict[int, NDArray[np.float32]]:
+        """The vectors (dim,) of those photos as wholes, by photo id, without the rest of their packs."""
+        return queries.frames_of(self._connection, pair_id, photo_ids)
 
     def unsealed_packs(self, pair_id: int, photos: Ids | None = None) -> Iterator[tuple[int, Pack]]:
         """The packs that no shard covers, with their ids, in order; with `photos`, only theirs."""

@@ -29,12 +29,13 @@ from archive.catalog.inserts import (
 from archive.catalog.packing import MAX_SIDE
 from archive.catalog.queries import LAST_ID
 from archive.catalog.rows import ExemplarRow, PairRow, ShardRow, StateRow, ThingRow
+from archive.catalog.timing import place_photo, update_times, upsert_session
 from archive.catalog.upgrade import bring_to_head
 from archive.errors import PhotoError, SpaceMismatch
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
     from typing import Self
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from archive.catalog.queries import Span, State
+    from archive.sessions import Session, SessionKey, SessionPlace
     from archive.types import Box, CaptureTime, NewExemplar, Pack, Pair, Photo, Shard, Vectors
 
 CHECKPOINT_PATIENCE_MS = 2_000
@@ -58,7 +60,8 @@ class NewPhoto:
     """A photo that is about to be added, and where it was found.
 
     `digest` is the sha256 in hex of its `size` bytes; width and height are those of the upright photo. `name` and
-    `path` (relative to the source) are bytes as the system gave them; `modified` is in seconds since 1970.
+    `path` (relative to the source) are bytes as the system gave them; `modified` is in seconds since 1970. A photo of
+    the wearable has a `place` in its session, and a `condition`, whole or damaged, by its own digest.
     """
 
     digest: str
@@ -71,6 +74,8 @@ class NewPhoto:
     name: bytes
     path: bytes
     modified: float | None
+    place: SessionPlace | None = None
+    condition: str | None = None
 
 
 class Catalog:
@@ -148,6 +153,36 @@ class Catalog:
         with self._write():
             insert_source(self._connection, photo_id, name, path, modified)
         return True
+
+    def sessions(self) -> dict[int, Session]:
+        """Every session of the wearable by id, in the order in which they were met."""
+        return queries.sessions(self._driver)
+
+    def session_photos(self, session_id: int) -> dict[int, int | None]:
+        """The session's clock at the shutter of each of its photos, by photo id."""
+        return queries.session_photos(self._driver, session_id)
+
+    def session_numbers(self, key: SessionKey) -> set[int]:
+        """The numbers of a session's photos that are in."""
+        return queries.session_numbers(self._driver, key)
+
+    def keep_sessions(self, sessions: Iterable[Session], times: Mapping[int, CaptureTime]) -> list[int]:
+        """Keep what is known of sessions, and the times that photos (by id) get from it, in one transaction; their ids.
+
+        Anchors are added, none is taken away.
+        """
+        with self._write():
+            update_times(self._connection, times)
+            return [upsert_session(self._connection, session) for session in sessions]
+
+    def is_placed(self, photo_id: int) -> bool:
+        """Whether it is known where in its session a photo stands."""
+        return queries.is_placed(self._driver, photo_id)
+
+    def place_photo(self, photo_id: int, place: SessionPlace, capture: CaptureTime, condition: str | None) -> None:
+        """Say where a photo stands that was taken in before anybody knew."""
+        with self._write():
+            place_photo(self._connection, photo_id, place, capture, condition)
 
     def add_pack(self, pack: Pack, pair_id: int) -> None:
         """Add what another pair saw in a stored photo."""

@@ -59,6 +59,8 @@ def _as_words(summary: Summary, now: datetime) -> Iterator[str]:
     if summary.captured_by:
         by_source = sorted(summary.captured_by.items(), key=lambda item: -item[1])
         yield f"  times by  {', '.join(f'{source.value} {count:,}' for source, count in by_source)}"
+    if summary.damaged:
+        yield f"  damaged   {summary.damaged:,} photos are not what the camera gave, and are marked"
     yield f"  catalog   {_bytes(summary.database_bytes)}"
     if summary.answering:
         yield from _pair_words("pair", summary.answering)
@@ -100,6 +102,7 @@ def _as_object(summary: Summary, home: str, uuid: str, generation: int) -> dict[
         "generation": generation,
         "photos": summary.photos,
         "sources": summary.sources,
+        "damaged": summary.damaged,
         "captured_by": {source.value: count for source, count in summary.captured_by.items()},
         "first": instant(summary.first),
         "last": instant(summary.last),

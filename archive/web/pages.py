@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from archive import moments
+from archive import answers, moments
 from archive.catalog.browsing import Place
 from archive.errors import UsageError
 from archive.photos.names import printable
@@ -126,6 +126,7 @@ def renderer(library: Library) -> Callable[..., Response]:
         "match": words.match,
         "ordinal": ordinal_of,
         "printable": printable,
+        "timed": answers.timed,
         "window": window,
     }
     environment.globals |= {"headline": words.headline, "Verdict": Verdict}

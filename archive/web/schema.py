@@ -19,7 +19,10 @@ class Problem(Object):
 
 
 class PhotoObject(Object):
-    """One photo; times are UTC, width and height those of the upright picture."""
+    """One photo; times are UTC, width and height those of the upright picture.
+
+    `captured_at_error_ms` is the most by which its time may be wrong, null where nobody can tell.
+    """
 
     id: int
     digest: str
@@ -27,6 +30,7 @@ class PhotoObject(Object):
     path: str
     captured_at: str | None
     captured_at_source: Literal["exif", "journal", "name", "mtime", "unknown"]
+    captured_at_error_ms: int | None
     camera: str | None
     width: int
     height: int
@@ -96,6 +100,7 @@ class SearchedObject(Object):
     photos: int
     segments: int
     space: str
+    pair: str
     untimed: int
 
 

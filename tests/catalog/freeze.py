@@ -44,7 +44,9 @@ def _fill(path: Path) -> None:
         for number in PHOTOS:
             packed = encode(pack(number, photo_id=number), 1)
             connection.execute(
-                "INSERT INTO photos VALUES (?, ?, '.jpg', ?, ?, 'exif', 'wearable', ?, ?, 1)",
+                """INSERT INTO photos (id, digest, suffix, size, captured_at_us, captured_at_source, camera,
+                                       width, height, added_generation)
+                   VALUES (?, ?, '.jpg', ?, ?, 'exif', 'wearable', ?, ?, 1)""",
                 (number, bytes.fromhex(digest(number)), 1000 + number, number * 1_000_000, WIDTH, HEIGHT),
             )
             connection.execute(

@@ -290,6 +290,16 @@ def test_ids_are_never_used_again_in_a_new_or_an_upgraded_catalog(path: Path, fr
         assert "AUTOINCREMENT" in connection.execute(query, (table,)).fetchone()[0]
 
 
+def test_photos_from_before_sessions_stand_in_none_and_keep_their_time(path: Path) -> None:
+    path.parent.mkdir()
+    shutil.copy(DATABASES / "0002.sqlite", path)
+    before = rows(path, "photos")
+    bring_to_head(path)
+    nowhere = {"session_id": None, "number": None, "mono_ms": None, "captured_error_ms": None, "condition": None}
+    assert [row | nowhere for row in before] == rows(path, "photos")
+    assert rows(path, "sessions") == []
+
+
 def test_the_known_revisions_are_those_of_the_scripts() -> None:
     config = Config()
     config.set_main_option("script_location", str(script_location()).replace("%", "%%"))
