@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -98,9 +98,10 @@ class Scan:
         """Segments (n, dim) of photos spread evenly over the whole archive, whatever part of it is asked about.
 
         A thing that fills the chosen hour must not become its own background. They are all there are while they are so
-        few that no shard holds any.
+        few that no shard holds any, and those outside the shards where all that a shard holds were erased.
         """
-        return np.concatenate([pack.vectors for pack in self._sampled()])
+        packs = list(self._sampled()) or list(self._outside_shards())
+        return np.concatenate([pack.vectors for pack in packs])
 
     def _sampled(self) -> Iterator[Pack]:
         shards = self._reader.shards(self._pair_id)
@@ -108,9 +109,9 @@ class Scan:
             for _, pack in self._reader.packs(self._pair_id):
                 yield pack
             return
-        for start in np.linspace(0, shards[-1].last_pack, SAMPLED_PHOTOS // _RUN, endpoint=False, dtype=np.int64):
-            for _, pack in islice(self._reader.packs(self._pair_id, int(start)), _RUN):
-                yield pack
+        edges = np.linspace(shards[0].first_pack - 1, shards[-1].last_pack, SAMPLED_PHOTOS // _RUN + 1, dtype=np.int64)
+        for before, last in pairwise(edges.tolist()):
+            yield from self._reader.first_packs(self._pair_id, before, last, _RUN)
 
     def _outside_shards(self) -> Iterator[Pack]:
         """The packs that the index cannot search: in no shard, or in a damaged one."""

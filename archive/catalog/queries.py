@@ -191,6 +191,13 @@ def packs(
             yield pack_id, decode(PackedPack(*blobs), photo, pair_id, dim)
 
 
+def first_packs(connection: sqlite3.Connection, pair_id: int, first: int, last: int, limit: int) -> list[Pack]:
+    """The first packs of a pair from first to last (both included), in the order of their ids."""
+    dim = _dim(connection, pair_id)
+    rows = _page(connection, pair_id, first, last, limit)
+    return [decode(PackedPack(*blobs), photo, pair_id, dim) for _, photo, *blobs in rows]
+
+
 def packs_of(connection: sqlite3.Connection, pair_id: int, photo_ids: Iterable[int]) -> dict[int, Pack]:
     """The packs of those photos, by photo id; photos that the pair has not observed are left out."""
     dim = _dim(connection, pair_id)
@@ -252,16 +259,17 @@ def _span(connection: sqlite3.Connection, pair_id: int, first: int, last: int) -
 
 
 def _pages(connection: sqlite3.Connection, pair_id: int, first: int, last: int) -> Iterator[Rows]:
-    while True:
-        page = connection.execute(
-            """SELECT id, photo_id, count, crc, boxes, confidences, vectors
-               FROM packs WHERE pair_id = ? AND id BETWEEN ? AND ? ORDER BY id LIMIT ?""",
-            (pair_id, first, last, PAGE),
-        ).fetchall()
-        if not page:
-            return
+    while page := _page(connection, pair_id, first, last, PAGE):
         yield page
         first = page[-1][0] + 1
+
+
+def _page(connection: sqlite3.Connection, pair_id: int, first: int, last: int, limit: int) -> Rows:
+    return connection.execute(
+        """SELECT id, photo_id, count, crc, boxes, confidences, vectors
+           FROM packs WHERE pair_id = ? AND id BETWEEN ? AND ? ORDER BY id LIMIT ?""",
+        (pair_id, first, last, limit),
+    ).fetchall()
 
 
 def _chosen(connection: sqlite3.Connection, pair_id: int, first: int, last: int, allowed: Ids) -> Iterator[Rows]:

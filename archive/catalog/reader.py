@@ -170,6 +170,10 @@ class CatalogReader:
         """Packs of a pair with their ids, in order, those after `after_pack`; with `photos`, only theirs."""
         return queries.packs(self._connection, pair_id, after_pack + 1, last_pack, photos)
 
+    def first_packs(self, pair_id: int, after_pack: int, last_pack: int, limit: int) -> list[Pack]:
+        """The first packs of a pair after `after_pack`, up to `last_pack`; no more than `limit` are read."""
+        return queries.first_packs(self._connection, pair_id, after_pack + 1, last_pack, limit)
+
     def packs_of(self, pair_id: int, photo_ids: Iterable[int]) -> dict[int, Pack]:
         """The packs of those photos, by photo id; photos that the pair has not observed are left out."""
         return queries.packs_of(self._connection, pair_id, photo_ids)
