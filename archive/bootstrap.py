@@ -251,19 +251,19 @@ def reindex(settings: Settings, report: Report, watcher: Watcher) -> None:
     Raises:
         ArchiveError: nothing was ever ingested.
     """
-    from archive.reindex import embed_missing, refresh
+    from archive.reindex import embed_missing, may_answer, refresh
 
     with writing(settings) as catalog:
         wanted = catalog.wanted() or catalog.answering()
         if wanted is None:
             raise ArchiveError(f"the archive at {settings.home} is empty; run `archive ingest FOLDER` first")
         pair_id, pair = wanted
-        if catalog.pending(pair_id):
+        damaged = catalog.damaged_packs(pair_id)
+        if catalog.pending(pair_id) or damaged:
             seeing, _ = observer(settings, PairChoice(), pair)
-            embed_missing(
-                catalog, originals(settings), seeing, pair_id, min(processors(), MOST_WORKERS), report, watcher
-            )
-        if not catalog.pending(pair_id):
+            workers = min(processors(), MOST_WORKERS)
+            embed_missing(catalog, originals(settings), seeing, pair_id, damaged, workers, report, watcher)
+        if may_answer(catalog.photo_count(), catalog.pending(pair_id)):
             catalog.set_answering(pair_id)
         shards = index(settings, catalog, pair_id, pair)
         refresh(catalog, shards, pair_id, settings.seal_at, report)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from archive import ranking, sightings, verdicts
-from archive.errors import ArchiveError
+from archive.errors import ArchiveError, CatalogDamaged
 from archive.types import ORDINAL_BITS, Answer, Hit, Searched, Verdict
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ SAMPLED_PHOTOS = 512
 
 _RUN = 8
 
+_ALL_DAMAGED = "the vectors of every photo asked about are damaged; run: archive repair"
+
 
 def search(
     query: Query,
@@ -52,6 +54,7 @@ def search(
 
     Raises:
         ArchiveError: nothing was ever ingested.
+        CatalogDamaged: of all photos asked about, no vector can be trusted; single damaged ones are passed over.
     """
     answering = reader.answering()
     if answering is None:
@@ -71,7 +74,9 @@ def search(
     embedded = perf_counter()
     shelf = _Shelf(reader, index, pair_id, allowed.ids)
     scores, background = shelf.everything(vector) if query.everything else shelf.nearest(vector, query.limit)
-    answer = _answer(query, searched, scores, background, shelf, vector)
+    if len(scores.photos) == 0:
+        raise CatalogDamaged(_ALL_DAMAGED)
+    answer = _answer(query, replace(searched, damaged=len(reader.damaged)), scores, background, shelf, vector)
     took = {"embed": _ms(embedded - began), "search": _ms(perf_counter() - embedded)}
     return replace(answer, took_ms=took)
 
@@ -135,7 +140,10 @@ class _Shelf:
 
         A thing that fills the chosen hour must not become its own background.
         """
-        return verdicts.background(ranking.score(self._sample(), vector).segments)
+        segments = ranking.score(self._sample(), vector).segments
+        if len(segments) == 0:
+            raise CatalogDamaged(_ALL_DAMAGED)
+        return verdicts.background(segments)
 
     def _sample(self) -> Iterator[Pack]:
         """Packs spread evenly over the archive; all of them while they are so few that no shard holds any."""

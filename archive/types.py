@@ -242,12 +242,17 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Searched:
-    """What a query looked at. `untimed` photos have no known time, so a time range left them out."""
+    """What a query looked at.
+
+    `untimed` photos have no known time, so a time range left them out; the vectors of `damaged` ones were altered on
+    the disk, so nothing could be compared with them.
+    """
 
     photos: int
     segments: int
     space: str
     untimed: int = 0
+    damaged: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,6 +104,11 @@ def every_photo(connection: sqlite3.Connection) -> Iterator[tuple[Photo, int]]:
         yield values.photo(tuple(columns)), size
 
 
+def photo_count(connection: sqlite3.Connection) -> int:
+    """How many photos there are."""
+    return int(connection.execute("SELECT count(*) FROM photos").fetchone()[0])
+
+
 def photos_without_pack(connection: sqlite3.Connection, pair_id: int) -> Iterator[Photo]:
     """Photos that this pair has not observed, in the order of their ids. Packs may be added meanwhile."""
     after = 0
@@ -131,11 +136,17 @@ def pending(connection: sqlite3.Connection, pair_id: int) -> int:
 
 
 def packs(
-    connection: sqlite3.Connection, pair_id: int, first: int = 1, last: int = LAST_ID, allowed: Ids | None = None
+    connection: sqlite3.Connection,
+    pair_id: int,
+    damaged: set[int],
+    first: int = 1,
+    last: int = LAST_ID,
+    allowed: Ids | None = None,
 ) -> Iterator[tuple[int, Pack]]:
     """Packs of a pair with their ids, from first to last (both included), in the order of their ids.
 
-    With `allowed` (photo ids) only their packs are read.
+    With `allowed` (photo ids) only their packs are read. A pack that bit rot has altered is passed over, and the id of
+    its photo added to `damaged`: one bad sector must not silence the whole archive.
     """
     dim = _dim(connection, pair_id)
     pages = (
@@ -145,18 +156,26 @@ def packs(
     )
     for page in pages:
         for pack_id, photo, *blobs in page:
-            yield pack_id, decode(PackedPack(*blobs), photo, pair_id, dim)
+            pack = _whole(PackedPack(*blobs), photo, pair_id, dim, damaged)
+            if pack is not None:
+                yield pack_id, pack
 
 
-def packs_of(connection: sqlite3.Connection, pair_id: int, photo_ids: Iterable[int]) -> dict[int, Pack]:
-    """The packs of those photos, by photo id; photos that the pair has not observed are left out."""
+def packs_of(
+    connection: sqlite3.Connection, pair_id: int, photo_ids: Iterable[int], damaged: set[int]
+) -> dict[int, Pack]:
+    """The packs of those photos, by photo id; photos that the pair has not observed are left out.
+
+    So are those whose pack is damaged; `damaged` then names them.
+    """
     dim = _dim(connection, pair_id)
     rows = connection.execute(
         """SELECT k.photo_id, k.count, k.crc, k.boxes, k.confidences, k.vectors
            FROM json_each(?) wanted CROSS JOIN packs k ON k.pair_id = ? AND k.photo_id = wanted.value""",
         (as_json(photo_ids), pair_id),
     )
-    return {photo: decode(PackedPack(*blobs), photo, pair_id, dim) for photo, *blobs in rows}
+    whole = ((photo, _whole(PackedPack(*blobs), photo, pair_id, dim, damaged)) for photo, *blobs in rows)
+    return {photo: pack for photo, pack in whole if pack is not None}
 
 
 def shards(connection: sqlite3.Connection, pair_id: int) -> list[Shard]:
@@ -187,6 +206,14 @@ def vectors_between(connection: sqlite3.Connection, pair_id: int, first: int, la
 def as_json(ids: Iterable[int]) -> str:
     """A list of ids as the one parameter that `json_each` unfolds."""
     return json.dumps([int(number) for number in ids])
+
+
+def _whole(packed: PackedPack, photo: int, pair_id: int, dim: int, damaged: set[int]) -> Pack | None:
+    try:
+        return decode(packed, photo, pair_id, dim)
+    except CatalogDamaged:
+        damaged.add(photo)
+        return None
 
 
 def _span(connection: sqlite3.Connection, pair_id: int, first: int, last: int) -> Span:

@@ -55,6 +55,8 @@ class CatalogReader:
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
         self._path = path
+        self.damaged: set[int] = set()
+        """Ids of the photos whose packs were met, were found altered, and were passed over."""
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -130,7 +132,7 @@ class CatalogReader:
 
     def photo_count(self) -> int:
         """How many photos there are."""
-        return self._count("SELECT count(*) FROM photos")
+        return queries.photo_count(self._connection)
 
     def every_photo(self) -> Iterator[tuple[Photo, int]]:
         """Every photo with the bytes of its original, in the order of ids."""
@@ -144,16 +146,16 @@ class CatalogReader:
         self, pair_id: int, after_pack: int = 0, photos: Ids | None = None, last_pack: int = LAST_ID
     ) -> Iterator[tuple[int, Pack]]:
         """Packs of a pair with their ids, in order, those after `after_pack`; with `photos`, only theirs."""
-        return queries.packs(self._connection, pair_id, after_pack + 1, last_pack, photos)
+        return queries.packs(self._connection, pair_id, self.damaged, after_pack + 1, last_pack, photos)
 
     def packs_of(self, pair_id: int, photo_ids: Iterable[int]) -> dict[int, Pack]:
         """The packs of those photos, by photo id; photos that the pair has not observed are left out."""
-        return queries.packs_of(self._connection, pair_id, photo_ids)
+        return queries.packs_of(self._connection, pair_id, photo_ids, self.damaged)
 
     def unsealed_packs(self, pair_id: int, photos: Ids | None = None) -> Iterator[tuple[int, Pack]]:
         """The packs that no shard covers, with their ids, in order; with `photos`, only theirs."""
         for span in self.unsealed(pair_id):
-            yield from queries.packs(self._connection, pair_id, span.first_pack, span.last_pack, photos)
+            yield from queries.packs(self._connection, pair_id, self.damaged, span.first_pack, span.last_pack, photos)
 
     def unsealed(self, pair_id: int) -> list[Span]:
         """The runs of packs that no shard covers, in order."""

@@ -16,8 +16,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from archive.catalog.driver import archive_errors, connect_to_write
 from archive.catalog.engine import writing_engine
-from archive.catalog.files import make_private_directory, make_private_file, sync_directory
 from archive.catalog.revisions import HEAD, stored_revision
+from archive.disk import make_private_directory, make_private_file, sync
 from archive.errors import ArchiveError, CatalogDamaged
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def bring_to_head(path: Path, scripts: Path | None = None) -> None:
         if copy.exists():
             _verify(path, copy)
             copy.unlink()
-            sync_directory(path.parent)
+            sync(path.parent)
 
 
 def migrate(path: Path, revision: str, scripts: Path) -> None:
@@ -94,8 +94,7 @@ def _copy(path: Path, copy: Path) -> None:
     make_private_file(copy)
     with closing(connect_to_write(path)) as connection:
         connection.execute("VACUUM INTO CAST(? AS TEXT)", (os.fsencode(copy),))
-    with copy.open("rb") as file:
-        os.fsync(file.fileno())
+    sync(copy)
 
 
 def _refuse_orphans(connection: Connection, path: Path) -> None:

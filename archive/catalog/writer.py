@@ -19,7 +19,7 @@ from archive.catalog.engine import writing_engine
 from archive.catalog.inserts import insert_pack, insert_pair, insert_photo, insert_shard, insert_source
 from archive.catalog.packing import MAX_SIDE
 from archive.catalog.queries import LAST_ID
-from archive.catalog.rows import PairRow, ShardRow, StateRow
+from archive.catalog.rows import PackRow, PairRow, ShardRow, StateRow
 from archive.catalog.upgrade import bring_to_head
 from archive.errors import PhotoError, SpaceMismatch
 
@@ -42,6 +42,8 @@ _COUNT_COMMIT = (
     .values(generation=StateRow.generation + 1, nonce=bindparam("new_nonce"))
     .returning(StateRow.generation)
 )
+
+_DROP_PACK = delete(PackRow).where(PackRow.pair_id == bindparam("pair"), PackRow.photo_id == bindparam("photo"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +143,10 @@ class Catalog:
         return True
 
     def add_pack(self, pack: Pack, pair_id: int) -> None:
-        """Add what another pair saw in a stored photo."""
+        """Add what another pair saw in a stored photo; a pack that the pair had of it, now damaged, goes."""
         self._refuse_other_space(pair_id, pack)
         with self._write():
+            self._connection.execute(_DROP_PACK, {"pair": pair_id, "photo": pack.photo_id})
             insert_pack(self._connection, pack, pair_id)
 
     def ensure_pair(self, pair: Pair) -> int:
@@ -184,6 +187,10 @@ class Catalog:
         """Photos by id; ids that are not there are left out."""
         return queries.photos(self._driver, ids)
 
+    def photo_count(self) -> int:
+        """How many photos there are."""
+        return queries.photo_count(self._driver)
+
     def pending(self, pair_id: int) -> int:
         """How many photos this pair has not observed."""
         return queries.pending(self._driver, pair_id)
@@ -193,8 +200,15 @@ class Catalog:
         return queries.photos_without_pack(self._driver, pair_id)
 
     def packs(self, pair_id: int, first: int = 1, last: int = LAST_ID) -> Iterator[tuple[int, Pack]]:
-        """Packs of a pair with their ids, from first to last (both included), in order."""
-        return queries.packs(self._driver, pair_id, first, last)
+        """Packs of a pair with their ids, from first to last (both included), in order; damaged ones are left out."""
+        return queries.packs(self._driver, pair_id, set(), first, last)
+
+    def damaged_packs(self, pair_id: int) -> list[int]:
+        """Ids of the photos whose packs bit rot has altered. Reads every vector of the pair."""
+        damaged: set[int] = set()
+        for _ in queries.packs(self._driver, pair_id, damaged):
+            pass
+        return sorted(damaged)
 
     def shards(self, pair_id: int) -> list[Shard]:
         """The pair's shards, in the order of the packs that they cover."""
