@@ -172,6 +172,7 @@ def ingesting(settings: Settings, choice: PairChoice) -> Iterator[Destination]:
     Raises:
         UsageError: the archive has another pair than the one chosen.
     """
+    from archive.arrivals import Arrivals
     from archive.ingest import Destination
 
     with writing(settings) as catalog:
@@ -193,6 +194,7 @@ def ingesting(settings: Settings, choice: PairChoice) -> Iterator[Destination]:
             home=settings.home,
             catalog=catalog,
             originals=stored,
+            arrivals=Arrivals(settings.arrivals),
             observer=seeing,
             pair_id=pair_id,
             index=shards,

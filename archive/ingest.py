@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from archive import shelving
+from archive.arrivals import Arrival
 from archive.catalog.writer import NewPhoto
 from archive.errors import ArchiveError, PhotoError, SourceVanished, UsageError
 from archive.photos.capture_time import capture_time
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
+    from archive.arrivals import Arrivals
     from archive.catalog.writer import Catalog
     from archive.observation import Observer
     from archive.originals import Originals
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
 
 SHELVE_EVERY = 1000
 """New photos after which the index is brought up to date, so that a query during a long ingest stays fast."""
+
+
+MISNAMED = "is not the photo that its name says; `archive repair` sets it aside"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,7 @@ class Destination:
     home: Path
     catalog: Catalog
     originals: Originals
+    arrivals: Arrivals
     observer: Observer
     pair_id: int
     index: VectorIndex
@@ -125,12 +131,19 @@ def ingest(path: Path, destination: Destination, report: Report, watcher: Watche
 def adopt(destination: Destination, report: Report, watcher: Watcher) -> None:
     """Finish what an interrupted run left: originals that are on disk but have no row yet.
 
-    Their names on the card are lost; capture time comes from EXIF or the modification time that the copy kept.
+    Their names on the card are those that the run wrote down before it kept them.
     """
     catalog, source = destination.catalog, Source.at(destination.home)
-    orphans = [path for digest, path in destination.originals.stored() if catalog.photo_id(digest) is None]
+    orphans = [(digest, path) for digest, path in destination.originals.stored() if catalog.photo_id(digest) is None]
     watcher.begin(len(orphans))
-    files = [FoundFile(path, os.fsencode(path.name)) for path in orphans]
+    known = destination.arrivals.all()
+    files = []
+    for digest, path in orphans:
+        if digest == destination.originals.digest_at(path):
+            files.append(FoundFile(path, known[digest].path if digest in known else os.fsencode(path.name)))
+        else:
+            report.unreadable.append(Unreadable(path, MISNAMED))
+            watcher.step()
     _take_in(_candidates(files, source, destination, report, watcher), destination, report, watcher)
 
 
@@ -218,7 +231,12 @@ def _take_in(candidates: Iterable[_Candidate], destination: Destination, report:
                 ArchiveError
             ):  # the card goes first; what keeps the index from being written is said at the end
                 _shelve(destination)
+    destination.arrivals.keep(lambda digest: _is_waiting(digest, destination))
     _shelve(destination)
+
+
+def _is_waiting(digest: str, destination: Destination) -> bool:
+    return destination.catalog.photo_id(digest) is None and destination.originals.holds(digest)
 
 
 def _keep(candidate: _Candidate, pack: Pack, destination: Destination, report: Report) -> None:
@@ -230,18 +248,18 @@ def _keep(candidate: _Candidate, pack: Pack, destination: Destination, report: R
         return
     photo = candidate.photo
     # The original is durable before any row speaks of it; a crash in between leaves a file that the next run adopts.
+    destination.arrivals.note(Arrival(candidate.digest, file.relative, found.modified))
     destination.originals.put(found.content, candidate.digest, photo.suffix, found.modified)
-    name = file.path.name
     height, width = photo.pixels.shape[:2]
     new = NewPhoto(
         digest=candidate.digest,
         suffix=photo.suffix,
         size=len(found.content),
-        capture=capture_time(photo.exif, name, found.modified, datetime.now(UTC)),
+        capture=capture_time(photo.exif, os.fsdecode(file.name), found.modified, datetime.now(UTC)),
         camera=photo.camera,
         width=width,
         height=height,
-        name=os.fsencode(name),
+        name=file.name,
         path=file.relative,
         modified=found.modified,
     )
@@ -258,7 +276,7 @@ def _found_again(
     original = originals.path(digest, suffix)
     if not original.is_file() or original.stat().st_size != len(found.content):
         originals.put(found.content, digest, suffix, found.modified)
-    catalog.add_source(photo_id, os.fsencode(file.path.name), file.relative, found.modified)
+    catalog.add_source(photo_id, file.name, file.relative, found.modified)
     report.known += 1
 
 

@@ -72,6 +72,18 @@ class Originals:
             raise CatalogDamaged(f"the original {path} was altered; run `archive check`")
         return content
 
+    def holds(self, digest: str) -> bool:
+        """Whether a file of that name is there, whatever it ends in."""
+        return any((self._folder / digest[:2]).glob(f"{digest}.*"))
+
+    def digest_at(self, path: Path) -> str | None:
+        """The sha256 of the bytes that stand there, in hex; None where they cannot be read."""
+        try:
+            with path.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError:
+            return None
+
     def stored(self) -> Iterator[tuple[str, Path]]:
         """Digest and path of every original on the disk, by their names alone, in their order."""
         for path in self._files():

@@ -70,8 +70,7 @@ def check_originals(reader: CatalogReader, originals: Originals, watcher: Watche
         watcher.step()
     for digest, path in originals.stored():
         if reader.photo_id(digest) is None:
-            message = f"{path} is not in the catalog, left by an interrupted run; `archive ingest` takes it in"
-            yield Finding(Severity.PENDING, message)
+            yield _without_row(digest, path, originals)
 
 
 def check_index(index: VectorIndex) -> Iterator[Finding]:
@@ -84,6 +83,14 @@ def check_index(index: VectorIndex) -> Iterator[Finding]:
 def unreadable(error: CatalogDamaged) -> Finding:
     """The finding that the catalog could not be read to its end."""
     return Finding(Severity.DAMAGE, f"the catalog cannot be read to its end ({error}); the originals are untouched")
+
+
+def _without_row(digest: str, path: Path, originals: Originals) -> Finding:
+    if originals.digest_at(path) != digest:
+        message = f"{path} is not the photo that its name says, and no row speaks of it; `archive repair` sets it aside"
+        return Finding(Severity.DAMAGE, message)
+    message = f"{path} is not in the catalog, left by an interrupted run; `archive ingest` takes it in"
+    return Finding(Severity.PENDING, message)
 
 
 def _check_original(photo: Photo, size: int, originals: Originals, *, data: bool) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from archive import bootstrap, settings
+from archive.arrivals import Arrival, Arrivals
 from archive.catalog.lock import writer_lock
 from archive.originals import Originals
 from archive.photos.reading import digest_of
@@ -143,6 +144,63 @@ def test_an_original_without_a_row_is_adopted(archive: Commands, card: Path, hom
     assert "left by an interrupted run" in archive("check").out
     assert archive("ingest").out.startswith("1 new")
     assert archive("check").out.startswith("the archive is whole")
+
+
+def test_a_photo_adopted_without_its_card_keeps_its_name_and_the_time_that_the_name_tells(
+    archive: Commands, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = tmp_path / "card"
+    coloured_photos.write(card / "DCIM" / "20260102_030405.jpg", {"red": (0, 0, 50, 50)})
+    with monkeypatch.context() as killed:
+        killed.setattr("archive.catalog.writer.Catalog.add_photo", stop)
+        assert archive("ingest", card).code == 130
+    card.rename(tmp_path / "pulled")
+    assert archive("ingest").out.startswith("1 new")
+    (hit,) = archive("query", "red", "--all", "--json").object["hits"]
+    assert (hit["photo"]["name"], hit["photo"]["captured_at_source"]) == ("20260102_030405.jpg", "name")
+    assert not (home / "arrivals").exists()
+
+
+def stop(*_arguments: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_the_names_of_a_run_are_kept_while_a_photo_of_it_waits_for_its_row(
+    archive: Commands, card: Path, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as killed:
+        killed.setattr("archive.catalog.writer.Catalog.add_photo", stop)
+        assert archive("ingest", card).code == 130
+    other = coloured_photos.write(tmp_path / "other.jpg", {"red": (0, 0, 50, 50)}, NOON)
+    assert archive("ingest", other).code == 0
+    waiting = Arrivals(home / "arrivals").all()
+    assert [arrival.path for arrival in waiting.values()] == [b"DCIM/IMG_0000.jpg"]
+    assert archive("ingest").out.startswith("1 new")
+    assert not (home / "arrivals").exists()
+
+
+def test_half_a_line_that_a_power_cut_left_hides_no_other_name(tmp_path: Path) -> None:
+    arrivals = Arrivals(tmp_path / "arrivals")
+    arrivals.note(Arrival("aa", b"\xff.jpg", 1.5))
+    with (tmp_path / "arrivals").open("ab") as file:
+        file.write(b'["bb", "2e6a')
+    arrivals.note(Arrival("cc", b"DCIM/c.jpg", None))
+    assert arrivals.all() == {"aa": Arrival("aa", b"\xff.jpg", 1.5), "cc": Arrival("cc", b"DCIM/c.jpg", None)}
+
+
+def test_a_stray_file_under_a_digest_that_is_not_its_own_is_named_and_not_taken_in(
+    archive: Commands, card: Path, home: Path
+) -> None:
+    archive("ingest", card)
+    stray = home / "originals" / "ab" / f"{'ab' * 32}.jpg"
+    stray.parent.mkdir(exist_ok=True)
+    stray.write_bytes((card / "DCIM" / "IMG_0001.jpg").read_bytes())
+    checked = archive("check")
+    assert checked.code == 3
+    assert "is not the photo that its name says" in checked.out
+    done = archive("ingest")
+    assert (done.code, done.out[:5]) == (1, "0 new")
+    assert "archive repair" in done.err
 
 
 def test_a_second_writer_is_told_that_the_archive_is_busy(archive: Commands, card: Path, home: Path) -> None:
