@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from archive import upkeep
     from archive.catalog.reader import CatalogReader
     from archive.catalog.writer import Catalog
+    from archive.erasure import Places, Receipt
     from archive.indexes.faiss_shards import FaissIndex
-    from archive.ingest import Destination
+    from archive.ingest import Destination, Standing
     from archive.observation import Observer
     from archive.originals import Originals
     from archive.protocols import Embedder, Segmenter, TextEmbedder
@@ -61,6 +62,8 @@ EMBEDDERS: dict[str, Callable[[], Embedder]] = {}
 def writing(settings: Settings) -> Iterator[Catalog]:
     """The catalog, opened by the archive's one writer; it is created or upgraded if need be.
 
+    What an erasure that was cut off has left to do is done first.
+
     Raises:
         ArchiveBusy: another process is writing.
     """
@@ -68,6 +71,8 @@ def writing(settings: Settings) -> Iterator[Catalog]:
     from archive.catalog.writer import Catalog
 
     with writer_lock(settings.home, PATIENCE), Catalog.open(settings.catalog) as catalog:
+        if catalog.erasures():
+            finish_erasure(settings, catalog)
         yield catalog
 
 
@@ -104,13 +109,19 @@ def ask(query: Query, settings: Settings) -> Answer:
 
 
 @contextmanager
-def known_digests(settings: Settings) -> Iterator[Callable[[str], bool]]:
-    """Tells whether a photo of that sha256 in hex is in the archive; where there is no archive, none is."""
+def standings(settings: Settings, *, even_forgotten: bool) -> Iterator[Callable[[str], Standing]]:
+    """Tells what a photo of that sha256 in hex is to the archive; where there is no archive, each is new."""
     if not settings.catalog.exists():
-        yield lambda _digest: False
+        yield lambda _digest: "new"
         return
     with reading(settings) as reader:
-        yield lambda digest: reader.photo_id(digest) is not None
+
+        def standing(digest: str) -> Standing:
+            if reader.photo_id(digest) is not None:
+                return "known"
+            return "forgotten" if not even_forgotten and reader.is_forgotten(digest) else "new"
+
+        yield standing
 
 
 def locate(settings: Settings) -> Callable[[Photo], Path]:
@@ -166,7 +177,7 @@ def observer(settings: Settings, choice: PairChoice, current: Pair | None) -> tu
 
 
 @contextmanager
-def ingesting(settings: Settings, choice: PairChoice) -> Iterator[Destination]:
+def ingesting(settings: Settings, choice: PairChoice, *, even_forgotten: bool = False) -> Iterator[Destination]:
     """Everything an ingest needs, under the writer lock. A first ingest settles which pair the archive has.
 
     Raises:
@@ -200,7 +211,31 @@ def ingesting(settings: Settings, choice: PairChoice) -> Iterator[Destination]:
             index=shards,
             seal_at=settings.seal_at,
             workers=min(processors(), MOST_WORKERS),
+            even_forgotten=even_forgotten,
         )
+
+
+def finish_erasure(settings: Settings, catalog: Catalog) -> Receipt:
+    """Do what an erasure that was cut off has left to do."""
+    from archive.erasure import Receipt, finish
+
+    receipt = Receipt()
+    finish(places(settings, catalog), receipt)
+    return receipt
+
+
+def places(settings: Settings, catalog: Catalog) -> Places:
+    """Everywhere that something of a photo can be."""
+    from archive.arrivals import Arrivals
+    from archive.erasure import Places
+
+    return Places(
+        home=settings.home,
+        catalog=catalog,
+        originals=originals(settings),
+        arrivals=Arrivals(settings.arrivals),
+        index=lambda pair_id, pair: index(settings, catalog, pair_id, pair),
+    )
 
 
 def processors() -> int:

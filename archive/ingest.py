@@ -10,7 +10,7 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from archive import shelving
 from archive.arrivals import Arrival
@@ -38,6 +38,9 @@ SHELVE_EVERY = 1000
 """New photos after which the index is brought up to date, so that a query during a long ingest stays fast."""
 
 
+Standing: TypeAlias = Literal["new", "known", "forgotten"]
+"""What a photo is to the archive before it is taken in; a forgotten one is left where it is."""
+
 MISNAMED = "is not the photo that its name says; `archive repair` sets it aside"
 
 
@@ -55,12 +58,13 @@ class Report:
 
     new: int = 0
     known: int = 0
+    forgotten: int = 0
     unreadable: list[Unreadable] = field(default_factory=list)
 
     @property
     def files(self) -> int:
         """All files that were looked at."""
-        return self.new + self.known + len(self.unreadable)
+        return self.new + self.known + self.forgotten + len(self.unreadable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,7 @@ class Destination:
     """Where photos go: the archive's home, its catalog, originals and index, and the pair that observes them.
 
     `workers` photos are observed side by side; the index is sealed where `seal_at` vectors lie outside its shards.
+    With `even_forgotten`, a photo that was forgotten and is still on the card is taken in again.
     """
 
     home: Path
@@ -79,6 +84,11 @@ class Destination:
     index: VectorIndex
     seal_at: int
     workers: int
+    even_forgotten: bool = False
+
+    def leaves_out(self, digest: str) -> bool:
+        """Whether a photo of that sha256 in hex is to stay on its card because it was forgotten."""
+        return not self.even_forgotten and self.catalog.is_forgotten(digest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +157,7 @@ def adopt(destination: Destination, report: Report, watcher: Watcher) -> None:
     _take_in(_candidates(files, source, destination, report, watcher), destination, report, watcher)
 
 
-def rehearse(path: Path, home: Path, is_known: Callable[[str], bool], report: Report, watcher: Watcher) -> None:
+def rehearse(path: Path, home: Path, standing: Callable[[str], Standing], report: Report, watcher: Watcher) -> None:
     """Find out what `ingest` would do with each file, without writing anything."""
     source, files = _files(path, home, report)
     watcher.begin(len(files))
@@ -156,15 +166,18 @@ def rehearse(path: Path, home: Path, is_known: Callable[[str], bool], report: Re
         try:
             found = _read(file, source)
             digest = digest_of(found.content)
-            known = digest in met or is_known(digest)
-            if not known:
+            stands = "known" if digest in met else standing(digest)
+            if stands == "new":
                 decode(found.content)
         except PhotoError as error:
             report.unreadable.append(Unreadable(file.path, str(error)))
         else:
-            met.add(digest)
-            report.known += known
-            report.new += not known
+            if stands == "forgotten":
+                report.forgotten += 1
+            else:
+                met.add(digest)
+                report.known += stands == "known"
+                report.new += stands == "new"
         watcher.step()
 
 
@@ -199,13 +212,16 @@ def _candidates(
             found = _read(file, source)
             digest = digest_of(found.content)
             known = destination.catalog.photo_id(digest)
-            if known is None:
+            if known is None and not destination.leaves_out(digest):
                 yield _Candidate(file, found, digest, decode(found.content))
                 continue
         except PhotoError as error:
             report.unreadable.append(Unreadable(file.path, str(error)))
         else:
-            _found_again(known, digest, file, found, destination, report)
+            if known is None:
+                report.forgotten += 1
+            else:
+                _found_again(known, digest, file, found, destination, report)
         watcher.step()
 
 
@@ -236,7 +252,7 @@ def _take_in(candidates: Iterable[_Candidate], destination: Destination, report:
 
 
 def _is_waiting(digest: str, destination: Destination) -> bool:
-    return destination.catalog.photo_id(digest) is None and destination.originals.holds(digest)
+    return destination.catalog.photo_id(digest) is None and bool(destination.originals.named(digest))
 
 
 def _keep(candidate: _Candidate, pack: Pack, destination: Destination, report: Report) -> None:

@@ -72,9 +72,14 @@ class Originals:
             raise CatalogDamaged(f"the original {path} was altered; run `archive check`")
         return content
 
-    def holds(self, digest: str) -> bool:
-        """Whether a file of that name is there, whatever it ends in."""
-        return any((self._folder / digest[:2]).glob(f"{digest}.*"))
+    @property
+    def folder(self) -> Path:
+        """Where they all are."""
+        return self._folder
+
+    def named(self, digest: str) -> list[Path]:
+        """The files that have that name, whatever they end in and whatever is in them."""
+        return sorted((self._folder / digest[:2]).glob(f"{digest}*"))
 
     def digest_at(self, path: Path) -> str | None:
         """The sha256 of the bytes that stand there, in hex; None where they cannot be read."""

@@ -49,14 +49,35 @@ def mend(catalog: Catalog, index: VectorIndex, pair_id: int) -> int:
     return len(seals)
 
 
+def purge(catalog: Catalog, index: VectorIndex, pair_id: int) -> int:
+    """Write shards without the photos that were erased; returns how many there were.
+
+    Where the disk has no room for that, the shard goes and its photos are searched straight from the catalog.
+    """
+    miscounted = [
+        shard for shard in catalog.shards(pair_id) if not _holds_what_the_catalog_does(catalog, pair_id, shard)
+    ]
+    for shard in miscounted:
+        try:
+            _seal(catalog, index, pair_id, sealing.Seal(shard.first_pack, shard.last_pack, (shard,)))
+        except ArchiveError:
+            catalog.replace_shards(pair_id, [], [shard])
+            index.remove(shard)
+    return len(miscounted)
+
+
 def stale(catalog: Catalog, index: VectorIndex, pair_id: int) -> list[Shard]:
     """The shards that are damaged, or whose packs were erased or written anew since."""
     broken = {shard.name for shard in index.broken}
     return [
         shard
         for shard in catalog.shards(pair_id)
-        if shard.name in broken or catalog.vectors_between(pair_id, shard.first_pack, shard.last_pack) != shard.count
+        if shard.name in broken or not _holds_what_the_catalog_does(catalog, pair_id, shard)
     ]
+
+
+def _holds_what_the_catalog_does(catalog: Catalog, pair_id: int, shard: Shard) -> bool:
+    return catalog.vectors_between(pair_id, shard.first_pack, shard.last_pack) == shard.count
 
 
 def _seal(catalog: Catalog, index: VectorIndex, pair_id: int, seal: Seal) -> None:

@@ -62,14 +62,28 @@ def check_rows(path: Path, *, data: bool) -> Iterator[Finding]:
         yield Finding(_SEVERITIES.get(found.code, Severity.DAMAGE), found.message)
 
 
+def refuse_damaged(path: Path) -> None:
+    """Let nothing be destroyed on the word of a catalog that contradicts itself.
+
+    Raises:
+        CatalogDamaged: it does.
+    """
+    damage = [found for found in check_rows(path, data=False) if found.severity is Severity.DAMAGE]
+    if damage:
+        more = f" and {len(damage) - 1} more" if len(damage) > 1 else ""
+        message = f"{path} is not sound ({damage[0].message}{more}), so nothing was erased; run: archive repair"
+        raise CatalogDamaged(message)
+
+
 def check_originals(reader: CatalogReader, originals: Originals, watcher: Watcher, *, data: bool) -> Iterator[Finding]:
     """Compare photos with the originals on disk, in both directions; with `data` every byte is hashed."""
     watcher.begin(reader.photo_count())
     for photo, size in reader.every_photo():
         yield from _check_original(photo, size, originals, data=data)
         watcher.step()
+    erasing = set(reader.erasures())
     for digest, path in originals.stored():
-        if reader.photo_id(digest) is None:
+        if reader.photo_id(digest) is None and digest not in erasing:
             yield _without_row(digest, path, originals)
 
 

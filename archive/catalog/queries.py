@@ -7,6 +7,7 @@ SQLite cannot know how long it is, and the other order reads all of it again for
 
 from __future__ import annotations
 
+import hmac
 import json
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -80,6 +81,24 @@ def photo_id(connection: sqlite3.Connection, digest: str) -> int | None:
     """The id of the photo with that sha256 in hex."""
     row = connection.execute("SELECT id FROM photos WHERE digest = ?", (bytes.fromhex(digest),)).fetchone()
     return None if row is None else int(row[0])
+
+
+def mark(connection: sqlite3.Connection, digest: str) -> bytes:
+    """What a photo of that sha256 in hex is recognised by once it was forgotten; see `archive.catalog.erasing`."""
+    (key,) = connection.execute("SELECT key FROM mark_keys").fetchone()
+    return hmac.digest(key, bytes.fromhex(digest), "sha256")
+
+
+def is_forgotten(connection: sqlite3.Connection, digest: str) -> bool:
+    """Whether a photo of that sha256 in hex was forgotten."""
+    query = "SELECT 1 FROM forgotten WHERE mark = ?"
+    return connection.execute(query, (mark(connection, digest),)).fetchone() is not None
+
+
+def erasures(connection: sqlite3.Connection) -> list[str | None]:
+    """The digests of photos whose files are still to be erased; None where only SQLite's log is to be emptied."""
+    rows = connection.execute("SELECT digest FROM erasures ORDER BY id")
+    return [None if digest is None else digest.hex() for (digest,) in rows]
 
 
 def photos(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, Photo]:

@@ -100,6 +100,14 @@ class CatalogReader:
         """The id of the photo with that sha256 in hex."""
         return queries.photo_id(self._connection, digest)
 
+    def is_forgotten(self, digest: str) -> bool:
+        """Whether a photo of that sha256 in hex was forgotten, and not taken in again since."""
+        return queries.is_forgotten(self._connection, digest)
+
+    def erasures(self) -> list[str | None]:
+        """The digests of photos whose files are still to be erased; None where only the log is to be emptied."""
+        return queries.erasures(self._connection)
+
     def counts(self, pair_id: int, photos: Ids | None = None) -> Counts:
         """How many photos the pair has observed, and their segments; with `photos`, among these only."""
         if photos is None:

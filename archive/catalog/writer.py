@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 from sqlalchemy import bindparam, delete, update
 from sqlalchemy.exc import DBAPIError
 
-from archive.catalog import queries
+from archive.catalog import erasing, queries
 from archive.catalog.driver import BUSY_TIMEOUT_MS, archive_error, archive_errors, sqlite_module
 from archive.catalog.engine import writing_engine
 from archive.catalog.inserts import insert_pack, insert_pair, insert_photo, insert_shard, insert_source
@@ -25,7 +25,7 @@ from archive.errors import PhotoError, SpaceMismatch
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
     from types import TracebackType
     from typing import Self
@@ -128,6 +128,7 @@ class Catalog:
             raise PhotoError(f"it is longer than {MAX_SIDE:,} pixels")
         self._refuse_other_space(pair_id, pack)
         with self._write() as generation:
+            erasing.unmark(self._connection, self._driver, new.digest)
             photo_id = insert_photo(self._connection, new, generation)
             insert_source(self._connection, photo_id, new.name, new.path, new.modified)
             insert_pack(self._connection, replace(pack, photo_id=photo_id), pair_id)
@@ -203,6 +204,10 @@ class Catalog:
         """Packs of a pair with their ids, from first to last (both included), in order; damaged ones are left out."""
         return queries.packs(self._driver, pair_id, set(), first, last)
 
+    def packs_of(self, pair_id: int, photo_ids: Iterable[int]) -> dict[int, Pack]:
+        """The packs of those photos, by photo id; photos that the pair has not observed are left out."""
+        return queries.packs_of(self._driver, pair_id, photo_ids, set())
+
     def damaged_packs(self, pair_id: int) -> list[int]:
         """Ids of the photos whose packs bit rot has altered. Reads every vector of the pair."""
         damaged: set[int] = set()
@@ -229,6 +234,37 @@ class Catalog:
             self._connection.execute(delete(ShardRow).where(ShardRow.pair_id == pair_id, ShardRow.name.in_(names)))
             for shard in added:
                 insert_shard(self._connection, pair_id, shard, generation)
+
+    def erase(self, digests: Sequence[str]) -> None:
+        """Erase the rows of these photos in one transaction; their files and SQLite's log are the caller's to clear."""
+        with self._write():
+            erasing.erase_photos(self._connection, self._driver, list(digests))
+
+    def is_forgotten(self, digest: str) -> bool:
+        """Whether a photo of that sha256 in hex was forgotten, and not taken in again since."""
+        return queries.is_forgotten(self._driver, digest)
+
+    def erasures(self) -> list[str | None]:
+        """The digests of photos whose files are still to be erased; None where only the log is to be emptied."""
+        return queries.erasures(self._driver)
+
+    def note_files_erased(self) -> None:
+        """The files of erased photos are gone; the log must be emptied now."""
+        with self._write():
+            erasing.note_files_erased(self._connection)
+
+    def note_log_emptied(self) -> None:
+        """Nothing is left of the erased photos."""
+        with self._write():
+            erasing.note_log_emptied(self._connection)
+
+    def rewrite(self) -> None:
+        """Write every page anew, so that nothing of a deleted row can be left inside one; needs room for a copy."""
+        self._driver.execute("VACUUM")
+
+    def pairs(self) -> dict[int, Pair]:
+        """Every pair that the archive has known, by id."""
+        return queries.pairs(self._driver)
 
     def checkpoint(self) -> bool:
         """Move SQLite's log into the main file and empty it; False if a reader kept it from finishing."""

@@ -25,6 +25,7 @@ COMMANDS = {
     "status": "Show what is in the archive, how big it is, and what is pending.",
     "check": "Prove that the archive is whole, or name what is damaged.",
     "reindex": "Embed photos that lack the chosen pair, and rebuild the search index.",
+    "forget": "Erase photos for good: by id, by time, or by camera.",
     "models": "List, pull and choose the pairs of models that see and understand.",
 }
 """Each command and its one line of help; a test holds them equal to the commands' own."""

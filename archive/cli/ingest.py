@@ -38,6 +38,7 @@ Exit code: 0 all photos are in, 1 some files could not be read, 2 wrong usage, 3
 )
 @click.argument("sources", nargs=-1, metavar="[SOURCE]...", type=click.Path(path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Say what would be new, known or unreadable; write nothing.")
+@click.option("--even-forgotten", is_flag=True, help="Take in photos, too, that `archive forget` erased.")
 @pair_parts
 @as_json
 @common
@@ -48,6 +49,7 @@ def command(
     settings: Settings,
     *,
     dry_run: bool,
+    even_forgotten: bool,
     as_json: bool,
 ) -> int:
     """Copy photos from a card or folder, find the things in them, remember where they were.
@@ -62,9 +64,10 @@ def command(
     try:
         with bar("rehearsing" if dry_run else "ingesting") as watcher:
             if dry_run:
-                _rehearse(sources, settings, report, watcher)
+                _rehearse(sources, settings, report, watcher, even_forgotten=even_forgotten)
             else:
-                _ingest(sources, settings, PairChoice(segmenter, embedder), report, watcher)
+                choice = PairChoice(segmenter, embedder)
+                _ingest(sources, settings, choice, report, watcher, even_forgotten=even_forgotten)
     except BaseException:
         # Ctrl-C, a pulled card or a full disk: say what is in before the reason is given.
         if report.files:
@@ -74,26 +77,36 @@ def command(
     return SOME_UNREADABLE if report.unreadable else 0
 
 
-def _ingest(sources: tuple[Path, ...], settings: Settings, choice: PairChoice, report: Report, watcher: Bar) -> None:
+def _ingest(
+    sources: tuple[Path, ...],
+    settings: Settings,
+    choice: PairChoice,
+    report: Report,
+    watcher: Bar,
+    *,
+    even_forgotten: bool,
+) -> None:
     from archive import bootstrap, ingest
 
     for source in sources:
         ingest.Source.at(source)  # a mistyped name ends the run before anything is begun
-    with bootstrap.ingesting(settings, choice) as destination:
+    with bootstrap.ingesting(settings, choice, even_forgotten=even_forgotten) as destination:
         if not sources:
             ingest.adopt(destination, report, watcher)
         for source in sources:
             ingest.ingest(source, destination, report, watcher)
 
 
-def _rehearse(sources: tuple[Path, ...], settings: Settings, report: Report, watcher: Bar) -> None:
+def _rehearse(
+    sources: tuple[Path, ...], settings: Settings, report: Report, watcher: Bar, *, even_forgotten: bool
+) -> None:
     from archive import bootstrap, ingest
 
     if not sources:
         raise click.UsageError("--dry-run needs a SOURCE to look at")
-    with bootstrap.known_digests(settings) as is_known:
+    with bootstrap.standings(settings, even_forgotten=even_forgotten) as standing:
         for source in sources:
-            ingest.rehearse(source, settings.home, is_known, report, watcher)
+            ingest.rehearse(source, settings.home, standing, report, watcher)
 
 
 def _sum_up(report: Report, seconds: float, *, dry_run: bool, as_json: bool) -> None:
@@ -105,9 +118,10 @@ def _sum_up(report: Report, seconds: float, *, dry_run: bool, as_json: bool) -> 
         click.echo(json.dumps(_as_object(report, seconds, dry_run=dry_run)))
         return
     would = "would be " if dry_run else ""
+    forgotten = f", {report.forgotten:,} forgotten" if report.forgotten else ""
     rate = f", {report.new / seconds:.1f} new photos/s" if report.new and not dry_run else ""
     click.echo(
-        f"{report.new:,} {would}new, {report.known:,} known, {len(report.unreadable):,} unreadable "
+        f"{report.new:,} {would}new, {report.known:,} known, {len(report.unreadable):,} unreadable{forgotten} "
         f"of {report.files:,} files in {seconds:.1f} s{rate}"
     )
     if not report.new and report.known and not report.unreadable:
@@ -120,6 +134,7 @@ def _as_object(report: Report, seconds: float, *, dry_run: bool) -> dict[str, An
     return {
         "new": report.new,
         "known": report.known,
+        "forgotten": report.forgotten,
         "unreadable": [{"path": printable(os.fsencode(bad.path)), "reason": bad.reason} for bad in report.unreadable],
         "dry_run": dry_run,
         "seconds": round(seconds, 3),

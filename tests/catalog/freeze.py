@@ -1,12 +1,13 @@
-"""Write the database that a released schema left behind: `python -m tests.catalog.freeze`.
+"""Write the database that a released schema left behind: `python -m tests.catalog.freeze 0002`.
 
-`databases/0001.sqlite` is never written again once 0001 was released; the script shows what is in it. It speaks plain
-SQL, since today's rows are not those of 0001: three photos with four sources, three packs, one shard, and a fourth
-photo that was deleted.
+A file in `databases` is never written again once its revision was released; the script shows what is in it. It speaks
+plain SQL, since today's rows are not those of then: three photos with four sources, three packs, one shard, and a
+fourth photo that was deleted; from 0002 on a text, and an offset from UTC.
 """
 
 from __future__ import annotations
 
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -21,11 +22,12 @@ PHOTOS = (1, 2, 3, 4)
 DELETED = 4
 
 
-def freeze(path: Path) -> None:
-    """Make the catalog of revision 0001 at `path`."""
+def freeze(path: Path, revision: str) -> None:
+    """Make the catalog of that revision at `path`."""
     path.unlink(missing_ok=True)
     make_private_file(path)
-    migrate(path, "0001", script_location())
+    migrate(path, revision, script_location())
+    offset = "" if revision == "0001" else ", 60"
     with closing(connect_to_write(path)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         connection.execute(
@@ -35,7 +37,7 @@ def freeze(path: Path) -> None:
         for number in PHOTOS:
             packed = encode(pack(number, photo_id=number), 1)
             connection.execute(
-                "INSERT INTO photos VALUES (?, ?, '.jpg', ?, ?, 'exif', 'wearable', ?, ?, 1)",
+                f"INSERT INTO photos VALUES (?, ?, '.jpg', ?, ?, 'exif', 'wearable', ?, ?, 1{offset})",
                 (number, bytes.fromhex(digest(number)), 1000 + number, number * 1_000_000, WIDTH, HEIGHT),
             )
             connection.execute(
@@ -49,9 +51,11 @@ def freeze(path: Path) -> None:
         connection.execute("INSERT INTO sources VALUES (5, 1, ?, ?, 1)", (b"\xff.jpg", b"again/\xff.jpg"))
         connection.execute("INSERT INTO shards VALUES (1, 1, 'one.faiss', ?, 4096, 6, 1, 2, 1)", (bytes(32),))
         connection.execute("UPDATE state SET answering_pair = 1, wanted_pair = 1, generation = 7")
+        if revision != "0001":
+            connection.execute("INSERT INTO texts VALUES (?, 'a clock', ?, 7)", (PAIR.space, bytes(4 * PAIR.dim)))
         connection.execute("DELETE FROM photos WHERE id = ?", (DELETED,))
         connection.execute("COMMIT")
 
 
 if __name__ == "__main__":
-    freeze(DATABASES / "0001.sqlite")
+    freeze(DATABASES / f"{sys.argv[1]}.sqlite", sys.argv[1])

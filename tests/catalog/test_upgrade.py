@@ -30,39 +30,44 @@ if TYPE_CHECKING:
 FROZEN = sorted(DATABASES.glob("*.sqlite"))
 TABLES = ("pairs", "photos", "sources", "packs", "shards")
 
-BROKEN_AT_ITS_END = """
+NEXT = f"{int(HEAD) + 1:04}"
+HEADER = f"""
+revision = "{NEXT}"
+down_revision = "{HEAD}"
+"""
+BROKEN_AT_ITS_END = (
+    HEADER
+    + """
 import sqlalchemy as sa
 from alembic import op
-
-revision = "0003"
-down_revision = "0002"
 
 def upgrade():
     op.create_table("half_done", sa.Column("id", sa.Integer(), primary_key=True))
     op.execute("DELETE FROM photos")
     op.execute("SELECT * FROM a_table_that_is_not_there")
 """
+)
 
-ORPHANING = """
+ORPHANING = (
+    HEADER
+    + """
 from alembic import op
-
-revision = "0003"
-down_revision = "0002"
 
 def upgrade():
     op.execute("DELETE FROM photos WHERE id = 1")
 """
+)
 
-CORRUPTING = """
+CORRUPTING = (
+    HEADER
+    + """
 from alembic import op
-
-revision = "0003"
-down_revision = "0002"
 
 def upgrade():
     op.execute("PRAGMA writable_schema = ON")
     op.execute("UPDATE sqlite_schema SET sql = replace(sql, '(pair_id)', '(size)') WHERE name = 'ix_shards_pair_id'")
 """
+)
 
 
 @pytest.fixture
@@ -73,19 +78,19 @@ def old(path: Path) -> Path:
     return path
 
 
-def scripts_with(revision_0003: str, folder: Path) -> Path:
+def scripts_with(next_revision: str, folder: Path) -> Path:
     """The migrations and one more, in a folder whose name configparser would trip over."""
     scripts = folder / "100% new"
     shutil.copytree(script_location(), scripts)
-    (scripts / "versions" / "0003_more.py").write_text(revision_0003)
+    (scripts / "versions" / f"{NEXT}_more.py").write_text(next_revision)
     return scripts
 
 
 @pytest.fixture
-def expecting_0003(monkeypatch: pytest.MonkeyPatch) -> None:
+def expecting_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     """A version of the program that knows one revision more."""
-    monkeypatch.setattr("archive.catalog.upgrade.HEAD", "0003")
-    monkeypatch.setattr("archive.catalog.revisions.REVISIONS", (*REVISIONS, "0003"))
+    monkeypatch.setattr("archive.catalog.upgrade.HEAD", NEXT)
+    monkeypatch.setattr("archive.catalog.revisions.REVISIONS", (*REVISIONS, NEXT))
 
 
 def rows(path: Path, table: str) -> list[dict[str, Any]]:
@@ -151,7 +156,7 @@ def test_what_an_interrupted_upgrade_left_is_cleared_away(old: Path) -> None:
     assert check_catalog(old) == []
 
 
-@pytest.mark.usefixtures("expecting_0003")
+@pytest.mark.usefixtures("expecting_the_next")
 def test_a_failing_migration_leaves_the_file_untouched(old: Path, tmp_path: Path) -> None:
     before = old.read_bytes()
     with pytest.raises(ArchiveError, match="is as it was"):
@@ -163,7 +168,7 @@ def test_a_failing_migration_leaves_the_file_untouched(old: Path, tmp_path: Path
 
 def test_a_catalog_that_could_not_be_upgraded_can_be_later(old: Path, tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as newer:
-        newer.setattr("archive.catalog.upgrade.HEAD", "0003")
+        newer.setattr("archive.catalog.upgrade.HEAD", NEXT)
         with pytest.raises(ArchiveError, match="a_table_that_is_not_there"):
             bring_to_head(old, scripts_with(BROKEN_AT_ITS_END, tmp_path))
     bring_to_head(old)
@@ -172,7 +177,7 @@ def test_a_catalog_that_could_not_be_upgraded_can_be_later(old: Path, tmp_path: 
     assert not copy_before_upgrade(old).exists()
 
 
-@pytest.mark.usefixtures("expecting_0003")
+@pytest.mark.usefixtures("expecting_the_next")
 def test_a_creation_that_fails_leaves_no_table(path: Path, tmp_path: Path) -> None:
     with pytest.raises(ArchiveError):
         bring_to_head(path, scripts_with(BROKEN_AT_ITS_END, tmp_path))
@@ -180,14 +185,14 @@ def test_a_creation_that_fails_leaves_no_table(path: Path, tmp_path: Path) -> No
         assert connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
 
 
-@pytest.mark.usefixtures("expecting_0003")
+@pytest.mark.usefixtures("expecting_the_next")
 def test_a_migration_that_orphans_rows_is_undone(old: Path, tmp_path: Path) -> None:
     with pytest.raises(CatalogDamaged, match="packs, sources"):
         bring_to_head(old, scripts_with(ORPHANING, tmp_path))
     assert len(rows(old, "photos")) == 3
 
 
-@pytest.mark.usefixtures("expecting_0003")
+@pytest.mark.usefixtures("expecting_the_next")
 def test_a_migration_that_damages_the_file_leaves_the_copy_from_before(old: Path, tmp_path: Path) -> None:
     with pytest.raises(CatalogDamaged, match="from before it is at"):
         bring_to_head(old, scripts_with(CORRUPTING, tmp_path))
