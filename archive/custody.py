@@ -11,7 +11,9 @@ from archive import bootstrap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
+    from archive.backup import Manifest, Report, Watcher
     from archive.erasure import Receipt, Which
     from archive.settings import Settings
     from archive.types import Photo
@@ -50,3 +52,26 @@ def finish_forgetting(settings: Settings) -> Receipt | None:
 
     with writer_lock(settings.home, bootstrap.PATIENCE), Catalog.open(settings.catalog) as catalog:
         return bootstrap.finish_erasure(settings, catalog) if catalog.erasures() else None
+
+
+def back_up(settings: Settings, target: Path, report: Report, watcher: Watcher, *, verify: bool) -> Manifest:
+    """Bring the backup in a folder up to date; nobody else may write to it meanwhile."""
+    from archive import backup
+    from archive.catalog.lock import writer_lock
+
+    backup.refuse_other(settings, target)
+    with writer_lock(target):
+        return backup.back_up(settings, target, report, watcher, verify=verify)
+
+
+def restore(source: Path, settings: Settings, report: Report, watcher: Watcher) -> Manifest:
+    """Make an archive anew from a backup, and its index with it."""
+    from archive import backup
+    from archive.catalog.lock import writer_lock
+
+    backup.look(source)
+    with writer_lock(settings.home):
+        manifest = backup.restore(source, settings, report, watcher)
+    with bootstrap.writing(settings) as catalog:
+        backup.index_anew(catalog, lambda *pair: bootstrap.index(settings, catalog, *pair), settings.seal_at)
+    return manifest

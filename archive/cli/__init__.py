@@ -25,6 +25,8 @@ COMMANDS = {
     "status": "Show what is in the archive, how big it is, and what is pending.",
     "check": "Prove that the archive is whole, or name what is damaged.",
     "reindex": "Embed photos that lack the chosen pair, and rebuild the search index.",
+    "backup": "Copy the archive to another disk, or bring such a copy up to date.",
+    "restore": "Make an archive anew from a backup, on this machine or another.",
     "forget": "Erase photos for good: by id, by time, or by camera.",
     "models": "List, pull and choose the pairs of models that see and understand.",
 }
