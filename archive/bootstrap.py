@@ -250,14 +250,14 @@ def settle(catalog: Catalog, seeing: Observer, pair_id: int) -> None:
     catalog.set_answering(pair_id)
 
 
-def check(settings: Settings, watcher: upkeep.Watcher, *, data: bool) -> list[upkeep.Finding]:
-    """Everything that is not as it should be in the archive of these settings."""
+def check(settings: Settings, watcher: upkeep.Watcher, *, data: bool, share: float = 1.0) -> list[upkeep.Finding]:
+    """Everything that is not as it should be; with `data`, a `share` of the originals is hashed, chosen by chance."""
     from archive import upkeep
 
     findings = list(upkeep.check_rows(settings.catalog, data=data))
     try:
         with reading(settings) as reader:
-            findings += upkeep.check_originals(reader, originals(settings), watcher, data=data)
+            findings += upkeep.check_originals(reader, originals(settings), watcher, share=share * data)
             if answering := reader.answering():
                 findings += upkeep.check_index(index(settings, reader, *answering))
     except CatalogDamaged as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from archive import bootstrap
+from archive.settings import PairChoice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
     from archive.backup import Manifest, Report, Watcher
     from archive.erasure import Receipt, Which
+    from archive.originals import Originals
+    from archive.repair import Plan
     from archive.settings import Settings
     from archive.types import Photo
 
@@ -75,3 +78,52 @@ def restore(source: Path, settings: Settings, report: Report, watcher: Watcher) 
     with bootstrap.writing(settings) as catalog:
         backup.index_anew(catalog, lambda *pair: bootstrap.index(settings, catalog, *pair), settings.seal_at)
     return manifest
+
+
+def plan_repair(settings: Settings, backup: Path | None, watcher: Watcher, *, data: bool) -> Plan:
+    """Find what can be put right; nothing is changed.
+
+    Raises:
+        CatalogDamaged: the catalog itself is damaged.
+    """
+    from archive import repair
+    from archive.catalog.checking import Code
+
+    faults = repair.refuse_beyond_repair(settings.catalog)
+    copies = _originals_of(backup)
+    with bootstrap.reading(settings) as reader:
+        plan = repair.plan(reader, bootstrap.originals(settings), copies, watcher, data=data)
+        answering = reader.answering()
+        broken = bootstrap.index(settings, reader, *answering).broken if answering else []
+        plan.damaged_packs, plan.shards = faults[Code.PACK] + faults[Code.WHOLE_FRAME], faults[Code.SHARD] + len(broken)
+        wanted = reader.summary().wanted or reader.summary().answering
+        plan.pending = wanted.pending if wanted else 0
+    return plan
+
+
+def repair(settings: Settings, plan: Plan, backup: Path | None, watcher: Watcher) -> list[str]:
+    """Do what was planned; what could not be put right, in words."""
+    from archive import ingest, reindex
+    from archive.repair import put_right
+
+    with bootstrap.writing(settings):
+        put_right(plan, settings.home, bootstrap.originals(settings), _originals_of(backup))
+    embedded, taken = reindex.Report(), ingest.Report()
+    if plan.waiting:
+        with bootstrap.ingesting(settings, PairChoice()) as destination:
+            ingest.adopt(destination, taken, watcher)
+    if plan.embeds:
+        bootstrap.reindex(settings, embedded, watcher)
+    restored = {photo.id for photo in plan.restorable}
+    lost = [photo for photo in (*plan.lost, *plan.altered) if photo.id not in restored]
+    return [
+        *(f"{bad.path} {bad.reason}" for bad in taken.unreadable),
+        *(f"photo {photo.id} could not be embedded: {reason}" for photo, reason in embedded.failed),
+        *(f"photo {photo.id} has no original; `archive ingest` of its card brings it back" for photo in lost),
+    ]
+
+
+def _originals_of(backup: Path | None) -> Originals | None:
+    from archive.originals import Originals
+
+    return None if backup is None else Originals(backup / "originals")

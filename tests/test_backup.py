@@ -120,7 +120,8 @@ def stop(*_arguments: object, **_options: object) -> None:
 def test_a_first_backup_that_was_cut_off_is_not_taken_for_one_and_goes_on(
     filled: Commands, disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put, copied = Originals.put, []
+    put = Originals.put
+    copied: list[object] = []
 
     def cut(self: Originals, *arguments: object) -> object:
         if len(copied) == 5:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from contextlib import closing
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -25,6 +25,8 @@ from tests.fakes import ColourEmbedder
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from archive.settings import Settings
     from archive.types import Pixels, Vectors
@@ -53,7 +55,7 @@ class WideEmbedder(ColourEmbedder):
 _colours = ColourEmbedder()
 
 
-def _unit(rows: Vectors) -> Vectors:
+def _unit(rows: NDArray[np.floating[Any]]) -> Vectors:
     return np.ascontiguousarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), dtype=np.float32)
 
 

@@ -24,6 +24,7 @@ COMMANDS = {
     "query": "Ask where something was last seen.",
     "status": "Show what is in the archive, how big it is, and what is pending.",
     "check": "Prove that the archive is whole, or name what is damaged.",
+    "repair": "Put right what can be put right; says what it would do unless told --yes.",
     "reindex": "Embed photos that lack the chosen pair, and rebuild the search index.",
     "backup": "Copy the archive to another disk, or bring such a copy up to date.",
     "restore": "Make an archive anew from a backup, on this machine or another.",
