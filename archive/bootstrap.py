@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from archive.ingest import Destination, Standing
     from archive.observation import Observer
     from archive.originals import Originals
+    from archive.photos.reading import DecodedPhoto
     from archive.protocols import Embedder, Segmenter, TextEmbedder
     from archive.reindex import Report, Watcher
     from archive.settings import Settings
@@ -124,6 +125,15 @@ def standings(settings: Settings, *, even_forgotten: bool) -> Iterator[Callable[
         yield standing
 
 
+@contextmanager
+def decoder() -> Iterator[Callable[[bytes], DecodedPhoto]]:
+    """Decodes files, suspicious ones in a process of their own."""
+    from archive.photos.apart import ApartDecoder
+
+    with ApartDecoder() as apart:
+        yield apart.decode
+
+
 def locate(settings: Settings) -> Callable[[Photo], Path]:
     """Finds a photo's original."""
     stored = originals(settings)
@@ -186,7 +196,7 @@ def ingesting(settings: Settings, choice: PairChoice, *, even_forgotten: bool = 
     from archive.arrivals import Arrivals
     from archive.ingest import Destination
 
-    with writing(settings) as catalog:
+    with writing(settings) as catalog, decoder() as decode:
         answering = catalog.answering()
         current = answering[1] if answering else None
         seeing, pair = observer(settings, choice, current)
@@ -208,6 +218,7 @@ def ingesting(settings: Settings, choice: PairChoice, *, even_forgotten: bool = 
             arrivals=Arrivals(settings.arrivals),
             observer=seeing,
             pair_id=pair_id,
+            decode=decode,
             index=shards,
             seal_at=settings.seal_at,
             workers=min(processors(), MOST_WORKERS),

@@ -7,6 +7,7 @@ next run goes on from there.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,10 +17,12 @@ from archive import shelving
 from archive.arrivals import Arrival
 from archive.catalog.writer import NewPhoto
 from archive.errors import ArchiveError, PhotoError, SourceVanished, UsageError
+from archive.photos import quality
 from archive.photos.capture_time import capture_time
 from archive.photos.cards import FoundFile, find, is_gone
 from archive.photos.names import printable
-from archive.photos.reading import decode, digest_of, read_file
+from archive.photos.reading import digest_of, read_file
+from archive.types import Mark
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -29,9 +32,12 @@ if TYPE_CHECKING:
     from archive.catalog.writer import Catalog
     from archive.observation import Observer
     from archive.originals import Originals
+    from archive.photos.quality import Grey
     from archive.photos.reading import DecodedPhoto, FileContent
     from archive.protocols import VectorIndex
     from archive.types import Pack, Pixels
+
+    Decode: TypeAlias = Callable[[bytes], DecodedPhoto]
 
 
 SHELVE_EVERY = 1000
@@ -59,12 +65,31 @@ class Report:
     new: int = 0
     known: int = 0
     forgotten: int = 0
+    marked: Counter[Mark] = field(default_factory=Counter)
     unreadable: list[Unreadable] = field(default_factory=list)
 
     @property
     def files(self) -> int:
         """All files that were looked at."""
         return self.new + self.known + self.forgotten + len(self.unreadable)
+
+
+class Look:
+    """Looks at each photo that is kept, and remembers the one before it, to tell a near duplicate."""
+
+    def __init__(self) -> None:
+        self._before: Grey | None = None
+
+    def marks(self, photo: DecodedPhoto) -> tuple[Mark, ...]:
+        """What may keep this photo from showing a thing."""
+        marks = quality.marks_of(photo.pixels)
+        if photo.damage is not None:
+            marks.insert(0, Mark.DAMAGED)
+        glance = quality.glance(photo.pixels)
+        if self._before is not None and quality.is_near_duplicate(glance, self._before):
+            return (*marks, Mark.DUPLICATE)
+        self._before = glance  # of a run of duplicates the first is compared with, so that slow change is seen
+        return tuple(marks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +106,12 @@ class Destination:
     arrivals: Arrivals
     observer: Observer
     pair_id: int
+    decode: Decode
     index: VectorIndex
     seal_at: int
     workers: int
     even_forgotten: bool = False
+    look: Look = field(default_factory=Look)
 
     def leaves_out(self, digest: str) -> bool:
         """Whether a photo of that sha256 in hex is to stay on its card because it was forgotten."""
@@ -157,7 +184,9 @@ def adopt(destination: Destination, report: Report, watcher: Watcher) -> None:
     _take_in(_candidates(files, source, destination, report, watcher), destination, report, watcher)
 
 
-def rehearse(path: Path, home: Path, standing: Callable[[str], Standing], report: Report, watcher: Watcher) -> None:
+def rehearse(
+    path: Path, home: Path, standing: Callable[[str], Standing], decode: Decode, report: Report, watcher: Watcher
+) -> None:
     """Find out what `ingest` would do with each file, without writing anything."""
     source, files = _files(path, home, report)
     watcher.begin(len(files))
@@ -213,7 +242,7 @@ def _candidates(
             digest = digest_of(found.content)
             known = destination.catalog.photo_id(digest)
             if known is None and not destination.leaves_out(digest):
-                yield _Candidate(file, found, digest, decode(found.content))
+                yield _Candidate(file, found, digest, destination.decode(found.content))
                 continue
         except PhotoError as error:
             report.unreadable.append(Unreadable(file.path, str(error)))
@@ -278,8 +307,10 @@ def _keep(candidate: _Candidate, pack: Pack, destination: Destination, report: R
         name=file.name,
         path=file.relative,
         modified=found.modified,
+        marks=destination.look.marks(photo),
     )
     catalog.add_photo(new, destination.pair_id, pack)
+    report.marked.update(new.marks)
     report.new += 1
 
 

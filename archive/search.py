@@ -89,10 +89,15 @@ class _Shelf:
         self._index = index
         self._pair_id = pair_id
         self._photos = photos
+        self._penalties = verdicts.penalties(reader.marks())
 
     def packs_of(self, photos: Iterable[int]) -> dict[int, Pack]:
         """The packs of these photos, by photo id."""
         return self._reader.packs_of(self._pair_id, photos)
+
+    def weighed(self, scores: Scores, background: Background) -> Scores:
+        """The scores with marked photos lowered, by so many of the background's standard deviations."""
+        return ranking.lowered(scores, self._penalties, background.scale)
 
     def photos(self, ids: Iterable[int]) -> dict[int, Photo]:
         """The photos of these ids, by id."""
@@ -101,7 +106,8 @@ class _Shelf:
     def everything(self, vector: Vectors) -> tuple[Scores, Background]:
         """Score every photo: exact, and as long as the archive is large."""
         packs = (pack for _, pack in self._reader.packs(self._pair_id, photos=self._photos))
-        return ranking.score(packs, vector), self._background(vector)
+        scores, background = ranking.score(packs, vector), self._background(vector)
+        return self.weighed(scores, background), background
 
     def nearest(self, vector: Vectors, limit: int) -> tuple[Scores, Background]:
         """Score the photos that can be among the first `limit` or clear the bar.
@@ -111,15 +117,16 @@ class _Shelf:
         """
         if len(self._index) == 0:
             return self.everything(vector)
-        scores = ranking.score(self._outside_shards(), vector)
         background = self._background(vector)
+        scores = self.weighed(ranking.score(self._outside_shards(), vector), background)
         bar = background.score_at(verdicts.MAYBE_AT)
         reach = FIRST_REACH
         while True:
             matches = self._index.search(vector, reach, self._photos)
             named = np.unique(np.array([match.segment for match in matches], dtype=np.int64) >> ORDINAL_BITS)
             fresh = np.setdiff1d(named, scores.photos)
-            scores = ranking.join([scores, ranking.score(self.packs_of(fresh).values(), vector)])
+            found = ranking.score(self.packs_of(fresh).values(), vector)
+            scores = ranking.join([scores, self.weighed(found, background)])
             if len(matches) < reach or reach >= LAST_REACH:
                 return scores, background
             if matches[-1].score < min(bar, _kth(scores, limit)):

@@ -83,6 +83,16 @@ class CaptureSource(StrEnum):
     UNKNOWN = "unknown"
 
 
+class Mark(StrEnum):
+    """What may keep a photo from showing a thing: it is kept, and ranks below photos that show it as well."""
+
+    DAMAGED = "damaged"
+    BLACK = "black"
+    COVERED = "covered"
+    BLURRED = "blurred"
+    DUPLICATE = "near_duplicate"
+
+
 @dataclass(frozen=True, slots=True)
 class CaptureTime:
     """When a photo was taken: an aware UTC moment, or None where nothing plausible was recorded.

@@ -143,7 +143,7 @@ def test_saved_pictures_have_the_box_drawn(filled: Commands, tmp_path: Path) -> 
     done = filled("query", "red", "--save", tmp_path / "found")
     assert "saved 3 pictures" in done.err
     pictures = sorted((tmp_path / "found").iterdir())
-    assert [path.name for path in pictures] == ["01-IMG_0050.jpg", "02-IMG_0012.jpg", "03-IMG_0010.jpg"]
+    assert [path.name for path in pictures] == ["01-IMG_0050.jpg", "02-IMG_0010.jpg", "03-IMG_0012.jpg"]
     drawn = np.asarray(Image.open(pictures[0])).astype(int)
     plain = coloured_photos.pixels({"red": SQUARE}).astype(int)
     changed = np.abs(drawn - plain).sum(axis=2) > 100

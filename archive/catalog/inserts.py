@@ -11,18 +11,21 @@ from sqlalchemy import insert
 
 from archive.catalog import values
 from archive.catalog.packing import encode
-from archive.catalog.rows import PackRow, PairRow, PhotoRow, ShardRow, SourceRow
+from archive.catalog.rows import MarkRow, PackRow, PairRow, PhotoRow, ShardRow, SourceRow
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy import Connection
 
     from archive.catalog.writer import NewPhoto
-    from archive.types import Pack, Pair, Shard
+    from archive.types import Mark, Pack, Pair, Shard
 
 _PAIR = insert(PairRow).returning(PairRow.id)
 _PHOTO = insert(PhotoRow).returning(PhotoRow.id)
 _SOURCE = insert(SourceRow)
 _PACK = insert(PackRow)
+_MARK = insert(MarkRow)
 _SHARD = insert(ShardRow)
 
 
@@ -60,6 +63,12 @@ def insert_source(connection: Connection, photo_id: int, name: bytes, path: byte
     """Add a place where a photo was found; `modified` is in seconds since 1970."""
     modified_us = None if modified is None else round(modified * 1_000_000)
     connection.execute(_SOURCE, {"photo_id": photo_id, "name": name, "path": path, "modified_us": modified_us})
+
+
+def insert_marks(connection: Connection, photo_id: int, marks: Sequence[Mark]) -> None:
+    """Add what may keep a photo from showing a thing."""
+    if marks:
+        connection.execute(_MARK, [{"photo_id": photo_id, "mark": mark.value} for mark in marks])
 
 
 def insert_pack(connection: Connection, pack: Pack, pair_id: int) -> None:

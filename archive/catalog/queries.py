@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from archive.catalog import values
 from archive.catalog.packing import PackedPack, decode
 from archive.errors import CatalogDamaged
+from archive.types import Mark
 
 if TYPE_CHECKING:
     import sqlite3
@@ -99,6 +100,14 @@ def erasures(connection: sqlite3.Connection) -> list[str | None]:
     """The digests of photos whose files are still to be erased; None where only SQLite's log is to be emptied."""
     rows = connection.execute("SELECT digest FROM erasures ORDER BY id")
     return [None if digest is None else digest.hex() for (digest,) in rows]
+
+
+def marks(connection: sqlite3.Connection) -> dict[int, set[Mark]]:
+    """What may keep photos from showing a thing, by photo id; photos without a mark are left out."""
+    found: dict[int, set[Mark]] = {}
+    for photo, name in connection.execute("SELECT photo_id, mark FROM marks"):
+        found.setdefault(photo, set()).add(Mark(name))
+    return found
 
 
 def photos(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, Photo]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from archive.types import Ids, Pack, Pair, Photo, Shard, Vectors
+    from archive.types import Ids, Mark, Pack, Pair, Photo, Shard, Vectors
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -149,6 +149,10 @@ class CatalogReader:
     def photos(self, ids: Iterable[int]) -> dict[int, Photo]:
         """Photos by id; ids that are not there are left out. A photo's name is that of its first source."""
         return queries.photos(self._connection, ids)
+
+    def marks(self) -> dict[int, set[Mark]]:
+        """What may keep photos from showing a thing, by photo id; photos without a mark are left out."""
+        return queries.marks(self._connection)
 
     def packs(
         self, pair_id: int, after_pack: int = 0, photos: Ids | None = None, last_pack: int = LAST_ID

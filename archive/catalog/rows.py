@@ -137,6 +137,15 @@ class ShardRow(Row):
     generation: Mapped[int]
 
 
+class MarkRow(Row):
+    """Something that may keep a photo from showing a thing; see `archive.types.Mark`. Most photos have none."""
+
+    __tablename__ = "marks"
+
+    photo_id: Mapped[int] = mapped_column(ForeignKey("photos.id", ondelete="CASCADE"), primary_key=True)
+    mark: Mapped[str] = mapped_column(primary_key=True)
+
+
 class ErasureRow(Row):
     """A photo whose rows are gone and whose files are going; without a digest, that SQLite's log must be emptied."""
 

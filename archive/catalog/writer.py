@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from archive.catalog import erasing, queries
 from archive.catalog.driver import BUSY_TIMEOUT_MS, archive_error, archive_errors, sqlite_module
 from archive.catalog.engine import writing_engine
-from archive.catalog.inserts import insert_pack, insert_pair, insert_photo, insert_shard, insert_source
+from archive.catalog.inserts import insert_marks, insert_pack, insert_pair, insert_photo, insert_shard, insert_source
 from archive.catalog.packing import MAX_SIDE
 from archive.catalog.queries import LAST_ID
 from archive.catalog.rows import PackRow, PairRow, ShardRow, StateRow
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from archive.catalog.queries import Span, State
-    from archive.types import CaptureTime, Pack, Pair, Photo, Shard
+    from archive.types import CaptureTime, Mark, Pack, Pair, Photo, Shard
 
 CHECKPOINT_PATIENCE_MS = 2_000
 
@@ -64,6 +64,7 @@ class NewPhoto:
     name: bytes
     path: bytes
     modified: float | None
+    marks: tuple[Mark, ...] = ()
 
 
 class Catalog:
@@ -131,6 +132,7 @@ class Catalog:
             erasing.unmark(self._connection, self._driver, new.digest)
             photo_id = insert_photo(self._connection, new, generation)
             insert_source(self._connection, photo_id, new.name, new.path, new.modified)
+            insert_marks(self._connection, photo_id, new.marks)
             insert_pack(self._connection, replace(pack, photo_id=photo_id), pair_id)
         return photo_id
 

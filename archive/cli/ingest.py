@@ -104,9 +104,9 @@ def _rehearse(
 
     if not sources:
         raise click.UsageError("--dry-run needs a SOURCE to look at")
-    with bootstrap.standings(settings, even_forgotten=even_forgotten) as standing:
+    with bootstrap.standings(settings, even_forgotten=even_forgotten) as standing, bootstrap.decoder() as decode:
         for source in sources:
-            ingest.rehearse(source, settings.home, standing, report, watcher)
+            ingest.rehearse(source, settings.home, standing, decode, report, watcher)
 
 
 def _sum_up(report: Report, seconds: float, *, dry_run: bool, as_json: bool) -> None:
@@ -124,6 +124,9 @@ def _sum_up(report: Report, seconds: float, *, dry_run: bool, as_json: bool) -> 
         f"{report.new:,} {would}new, {report.known:,} known, {len(report.unreadable):,} unreadable{forgotten} "
         f"of {report.files:,} files in {seconds:.1f} s{rate}"
     )
+    if report.marked:
+        told = ", ".join(f"{count:,} {mark.value.replace('_', ' ')}" for mark, count in report.marked.most_common())
+        click.echo(f"kept, but ranked lower for what they show: {told}")
     if not report.new and report.known and not report.unreadable:
         click.echo("everything was in the archive already; nothing was done", err=True)
 
@@ -135,6 +138,7 @@ def _as_object(report: Report, seconds: float, *, dry_run: bool) -> dict[str, An
         "new": report.new,
         "known": report.known,
         "forgotten": report.forgotten,
+        "marked": {mark.value: count for mark, count in report.marked.items()},
         "unreadable": [{"path": printable(os.fsencode(bad.path)), "reason": bad.reason} for bad in report.unreadable],
         "dry_run": dry_run,
         "seconds": round(seconds, 3),

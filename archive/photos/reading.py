@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 MAX_BYTES = 200_000_000
 """A larger file is no photo of a camera that a person wears."""
 
+PLAIN_SCANS = 12
+"""Scans of the usual progressive JPEG."""
+
 MAX_PIXELS = 100_000_000
 MAX_SIDE = 65_535
 
@@ -103,6 +106,17 @@ def read_file(path: Path) -> FileContent:
 def digest_of(content: bytes) -> str:
     """The sha256 of a file's bytes, in hex: a photo's identity."""
     return hashlib.sha256(content).hexdigest()
+
+
+def is_plain(content: bytes) -> bool:
+    """Whether a file looks like what a camera writes: a JPEG whose markers make sense, whole, of a usual size."""
+    if not content.startswith(jpeg.START):
+        return False
+    try:
+        structure = jpeg.structure(content)
+    except PhotoError:
+        return False
+    return structure.ends and not structure.hole and structure.scans <= PLAIN_SCANS
 
 
 def decode(content: bytes) -> DecodedPhoto:

@@ -1,4 +1,4 @@
-"""Remember what is being erased, and recognise what was forgotten.
+"""Remember what is being erased, recognise what was forgotten, and mark photos that show little.
 
 Revision 0003, after 0002.
 """
@@ -25,6 +25,13 @@ def upgrade() -> None:
         "forgotten",
         sa.Column("mark", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("mark", name="pk_forgotten"),
+    )
+    op.create_table(
+        "marks",
+        sa.Column("photo_id", sa.Integer(), nullable=False),
+        sa.Column("mark", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("photo_id", "mark", name="pk_marks"),
+        sa.ForeignKeyConstraint(["photo_id"], ["photos.id"], name="fk_marks_photo_id", ondelete="CASCADE"),
     )
     keys = op.create_table(
         "mark_keys",
