@@ -22,6 +22,7 @@ from archive.photos.capture_time import capture_time
 from archive.photos.cards import FoundFile, find, is_gone
 from archive.photos.names import printable
 from archive.photos.reading import digest_of, read_file
+from archive.room import require_room
 from archive.types import Mark
 
 if TYPE_CHECKING:
@@ -158,9 +159,11 @@ def ingest(path: Path, destination: Destination, report: Report, watcher: Watche
 
     Raises:
         UsageError: there is nothing at the path.
+        ArchiveError: the photos cannot fit on the archive's disk; nothing was begun.
         SourceVanished: the card went away; what came before is in.
     """
     source, files = _files(path, destination.home, report)
+    require_room(files, destination.home, lambda file, size: destination.catalog.is_known_at(file.relative, size))
     watcher.begin(len(files))
     _take_in(_candidates(files, source, destination, report, watcher), destination, report, watcher)
 

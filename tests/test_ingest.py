@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import stat
 import subprocess
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from archive import bootstrap, settings
+from archive import bootstrap, room, settings
 from archive.arrivals import Arrival, Arrivals
 from archive.catalog.lock import writer_lock
 from archive.originals import Originals
@@ -286,6 +287,24 @@ def test_a_folder_named_like_a_part_is_not_taken_for_it(
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert archive("ingest", card).code == 0
     assert archive("query", "red").code == 0
+
+
+def test_photos_that_cannot_fit_are_refused_before_the_first_is_copied(
+    archive: Commands, card: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def free(number: int) -> None:
+        usage = shutil.disk_usage(card)._replace(free=number)
+        monkeypatch.setattr("archive.room.shutil.disk_usage", lambda _folder: usage)
+
+    free(room.RESERVE + 5 * room.BESIDES)
+    done = archive("ingest", card)
+    assert done.code == 3
+    assert "6 photos need about" in done.err
+    assert not list((home / "originals").rglob("*.jpg"))
+    free(room.RESERVE + 7 * room.BESIDES)
+    assert archive("ingest", card).code == 0
+    free(0)
+    assert archive("ingest", card).out.startswith("0 new, 6 known")
 
 
 def test_an_index_that_cannot_be_written_keeps_every_photo(

@@ -119,6 +119,11 @@ class Catalog:
         """The id of the photo with that sha256 in hex."""
         return queries.photo_id(self._driver, digest)
 
+    def is_known_at(self, path: bytes, size: int) -> bool:
+        """Whether a photo of that size was found at that path of a source before; it may be another one by now."""
+        query = "SELECT 1 FROM sources s JOIN photos p ON p.id = s.photo_id WHERE s.path = ? AND p.size = ?"
+        return self._driver.execute(query, (path, size)).fetchone() is not None
+
     def add_photo(self, new: NewPhoto, pair_id: int, pack: Pack) -> int:
         """Add a photo, its source and its segments in one transaction; its new id. The pack's own photo id is not read.
 
