@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from archive.catalog.writer import Catalog
     from archive.observation import Observer
     from archive.originals import Originals
-    from archive.photos.quality import Grey
+    from archive.photos.quality import Glance
     from archive.photos.reading import DecodedPhoto, FileContent
     from archive.protocols import VectorIndex
     from archive.types import Pack, Pixels
@@ -79,7 +79,7 @@ class Look:
     """Looks at each photo that is kept, and remembers the one before it, to tell a near duplicate."""
 
     def __init__(self) -> None:
-        self._before: Grey | None = None
+        self._before: Glance | None = None
 
     def marks(self, photo: DecodedPhoto) -> tuple[Mark, ...]:
         """What may keep this photo from showing a thing."""
