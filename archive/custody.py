@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from archive.backup import Manifest, Report, Watcher
+    from archive.catalog.writer import Catalog
     from archive.erasure import Receipt, Which
     from archive.originals import Originals
     from archive.repair import Plan
@@ -106,8 +107,10 @@ def repair(settings: Settings, plan: Plan, backup: Path | None, watcher: Watcher
     from archive import ingest, reindex
     from archive.repair import put_right
 
-    with bootstrap.writing(settings):
+    with bootstrap.writing(settings) as catalog:
         put_right(plan, settings.home, bootstrap.originals(settings), _originals_of(backup))
+        if plan.damaged_packs:
+            _drop_damage_of_other_pairs(settings, catalog)
     embedded, taken = reindex.Report(), ingest.Report()
     if plan.waiting:
         with bootstrap.ingesting(settings, PairChoice()) as destination:
@@ -121,6 +124,19 @@ def repair(settings: Settings, plan: Plan, backup: Path | None, watcher: Watcher
         *(f"photo {photo.id} could not be embedded: {reason}" for photo, reason in embedded.failed),
         *(f"photo {photo.id} has no original; `archive ingest` of its card brings it back" for photo in lost),
     ]
+
+
+def _drop_damage_of_other_pairs(settings: Settings, catalog: Catalog) -> None:
+    """Damaged vectors of the wanted pair are made anew; those of pairs that were left behind just go."""
+    from archive import shelving
+
+    wanted = catalog.wanted()
+    for pair_id, pair in catalog.pairs().items():
+        if wanted is not None and pair_id == wanted[0]:
+            continue
+        if damaged := catalog.damaged_packs(pair_id):
+            catalog.drop_packs(pair_id, damaged)
+            shelving.purge(catalog, bootstrap.index(settings, catalog, pair_id, pair), pair_id)
 
 
 def _originals_of(backup: Path | None) -> Originals | None:

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from archive import bootstrap
 from archive import settings as archive_settings
 from archive.catalog.driver import connect_to_write
 from archive.originals import Originals
 from archive.photos.reading import digest_of
 from tests import coloured_photos
+from tests.faults.operations import OtherEmbedder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,6 +91,19 @@ def test_repair_makes_whole_what_the_card_and_the_originals_can_give_and_loses_n
     assert filled("check", "--data").code == 0, filled("check", "--data").out
     assert filled("repair", "--data").code == 0
     assert filled("query", "red", "--json").object["hits"][0]["photo"] == answer[0]["photo"]
+
+
+def test_rotten_vectors_of_a_pair_that_was_left_behind_just_go(
+    filled: Commands, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(bootstrap.EMBEDDERS, "other", OtherEmbedder)
+    assert filled("models", "use", "--segmenter", "colours", "--embedder", "other").code == 0
+    assert filled("reindex").code == 0
+    with closing(connect_to_write(settings.catalog)) as connection:
+        connection.execute("UPDATE packs SET crc = crc + 1 WHERE photo_id = 2 AND pair_id = 1")
+    assert filled("check").code == 3
+    assert filled("repair", "--yes").code == 0
+    assert filled("check", "--data").code == 0
 
 
 def test_originals_come_back_from_a_backup(filled: Commands, home: Path, settings: Settings, tmp_path: Path) -> None:

@@ -157,6 +157,11 @@ class Catalog:
             self._connection.execute(_DROP_PACK, {"pair": pair_id, "photo": pack.photo_id})
             insert_pack(self._connection, pack, pair_id)
 
+    def drop_packs(self, pair_id: int, photo_ids: Sequence[int]) -> None:
+        """Drop damaged packs of a pair that nobody waits for: they say nothing, and the originals are untouched."""
+        with self._write():
+            self._connection.execute(_DROP_PACK, [{"pair": pair_id, "photo": photo} for photo in photo_ids])
+
     def ensure_pair(self, pair: Pair) -> int:
         """The id of a pair, which is added if it is new; its name and where it is loaded from may change.
 

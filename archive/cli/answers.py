@@ -73,6 +73,12 @@ def footnotes(answer: Answer) -> Iterator[str]:
     yield f"searched {searched.photos:,} photos, {searched.segments:,} segments, in {answer.took_ms['total']:.0f} ms"
     if searched.untimed:
         yield f"{searched.untimed:,} photos of unknown time were left out by the time range"
+    yield from losses(answer)
+
+
+def losses(answer: Answer) -> Iterator[str]:
+    """What an answer could not take into account because it is damaged."""
+    searched = answer.searched
     if searched.damaged:
         yield f"{searched.damaged:,} photos were passed over, their vectors are damaged; run: archive repair"
 

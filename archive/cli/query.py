@@ -88,6 +88,8 @@ def command(
     locate = bootstrap.locate(settings)
     if as_json:
         click.echo(json.dumps(answers.as_object(answer, locate)))
+        for note in answers.losses(answer):
+            click.echo(note, err=True)
     else:
         for line in answers.as_words(answer, locate, now):
             click.echo(line)
