@@ -45,9 +45,10 @@ def marks_of(pixels: Pixels) -> list[Mark]:
     if brightest.max() < BLACK_BELOW:
         return [Mark.BLACK]
     contrast = float((brightest - darkest).max())
-    if contrast < COVERED_BELOW:
-        return [Mark.COVERED]
-    return [Mark.BLURRED] if _sharpness(picture) / contrast < BLURRED_BELOW else []
+    down, across = (_steepest(picture, axis) / max(contrast, 1.0) for axis in (0, 1))
+    if contrast < COVERED_BELOW or max(down, across) < BLURRED_BELOW:
+        return [Mark.COVERED]  # a finger before the lens lets light and shade through, but no edge in any direction
+    return [Mark.BLURRED] if min(down, across) < BLURRED_BELOW else []
 
 
 def glance(pixels: Pixels) -> Glance:
@@ -67,6 +68,7 @@ def _small(pixels: Pixels) -> NDArray[np.int16]:
     return np.asarray(picture, np.int16)
 
 
-def _sharpness(picture: NDArray[np.int16]) -> float:
-    steps = (np.abs(np.diff(picture, axis=axis)).max(axis=2) for axis in (0, 1) if picture.shape[axis] > 1)
-    return min((float(np.percentile(step, 99.9)) for step in steps), default=0.0)
+def _steepest(picture: NDArray[np.int16], axis: int) -> float:
+    if picture.shape[axis] < 2:
+        return 0.0
+    return float(np.percentile(np.abs(np.diff(picture, axis=axis)).max(axis=2), 99.9))

@@ -57,6 +57,12 @@ def test_a_finger_before_the_lens_is_covered() -> None:
     assert marks_of(np.full((480, 640, 3), 255, np.uint8)) == [Mark.COVERED]
 
 
+def test_light_that_shines_past_a_finger_does_not_uncover_the_lens() -> None:
+    rows, columns = np.mgrid[0:1:480j, 0:1:640j][..., None]
+    light = 60 + 120 * columns - 40 * rows + np.array([20.0, 0, -10])
+    assert marks_of(as_pixels(light + noise(2))) == [Mark.COVERED]
+
+
 @pytest.mark.parametrize("axis", [0, 1])
 def test_a_photo_smeared_in_one_direction_is_blurred(axis: int) -> None:
     assert marks_of(smeared(scene(), 40, axis)) == [Mark.BLURRED]
