@@ -1,62 +1,42 @@
 """The composition root: settings in, working parts out.
 
-The only place that names concrete segmenters, embedders and indexes. A part without weights has a line in SEGMENTERS
-or EMBEDDERS; parts with weights are told apart in `_segmenter` and `_embedder`.
+The only place, with `archive.parts`, that names concrete segmenters, embedders and indexes.
 """
 
 from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from archive.errors import ArchiveError, CatalogDamaged, SpaceMismatch, UsageError
+from archive import parts
+from archive.errors import ArchiveError, CatalogDamaged, UsageError
 from archive.settings import PairChoice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from archive import upkeep
     from archive.catalog.reader import CatalogReader
     from archive.catalog.writer import Catalog
     from archive.erasure import Places, Receipt
     from archive.indexes.faiss_shards import FaissIndex
-    from archive.ingest import Destination, Standing
+    from archive.ingest import Destination
     from archive.observation import Observer
     from archive.originals import Originals
     from archive.photos.reading import DecodedPhoto
-    from archive.protocols import Embedder, Segmenter, TextEmbedder
     from archive.reindex import Report, Watcher
+    from archive.sessions import SessionKey
     from archive.settings import Settings
-    from archive.types import Answer, Pair, Photo, Query, Vectors
-
-DEFAULT_PAIR = "standard"
+    from archive.types import Answer, Example, Pair, Photo, Query, Vectors
 
 PATIENCE = 2.0
 """Seconds that a command waits for another writer; a query that remembers its words is done in milliseconds."""
 
 MOST_WORKERS = 8
 """Photos observed side by side at the most: each has a network and its pixels in memory."""
-
-
-def _grid() -> Segmenter:
-    from archive.segmenters.grid import GridSegmenter
-
-    return GridSegmenter()
-
-
-def _whole() -> Segmenter:
-    from archive.segmenters.whole import WholeSegmenter
-
-    return WholeSegmenter()
-
-
-SEGMENTERS: dict[str, Callable[[], Segmenter]] = {"grid": _grid, "whole": _whole}
-"""Segmenters that need no weights, by the name that `--segmenter` takes."""
-
-EMBEDDERS: dict[str, Callable[[], Embedder]] = {}
-"""Embedders that need no weights, by the name that `--embedder` takes."""
 
 
 @contextmanager
@@ -93,36 +73,94 @@ def originals(settings: Settings) -> Originals:
     return Originals(settings.originals)
 
 
-def ask(query: Query, settings: Settings) -> Answer:
-    """Answer a query from the archive of these settings."""
+def ask(query: Query, settings: Settings, likes: Sequence[str] = (), like_hits: Sequence[int] = ()) -> Answer:
+    """Answer a query from the archive of these settings, and remember its hits for the next one to point at.
+
+    `likes` are examples, `FILE` or `FILE@left,top,right,bottom`; `like_hits` are hits of the last answer.
+    """
+    from archive import last_answer
+    from archive.aftermath import by_pixels
     from archive.catalog.texts import remember_text
+    from archive.pairs import shelf
     from archive.search import search
 
     def remember(space: str, text: str, vector: Vectors) -> None:
         remember_text(settings.catalog, settings.home, space, text, vector)
 
     with reading(settings) as reader:
-        answering = reader.answering()
-        if answering is None:
-            raise ArchiveError(f"the archive at {settings.home} is empty; run `archive ingest FOLDER` first")
-        pair_id, pair = answering
-        return search(query, reader, words(pair, settings), index(settings, reader, pair_id, pair), remember)
+        pair_id, pair = _answering(reader, settings)
+        shown = _examples(likes, like_hits, reader, (pair_id, pair), settings) if likes or like_hits else []
+        found = index(settings, reader, pair_id, pair)
+        compare, chances = by_pixels(originals(settings)), shelf.calibration(pair.name)
+        answer = search(query, reader, parts.words(pair, settings), found, remember, shown, compare, chances)
+        last_answer.keep(settings.home, last_answer.of(answer, reader.state.uuid, pair_id))
+        return answer
+
+
+def _examples(
+    likes: Sequence[str], ranks: Sequence[int], reader: CatalogReader, answering: tuple[int, Pair], settings: Settings
+) -> list[Example]:
+    from archive import examples  # brings Pillow, which words alone do not need
+
+    pair_id, pair = answering
+    found = examples.from_files(likes, lambda: parts.looking(pair, settings))
+    return found + examples.from_hits(ranks, reader, pair_id, settings.home)
+
+
+def teach(settings: Settings, name: str, files: Sequence[str], ranks: Sequence[int]) -> tuple[int, list[str]]:
+    """Keep pictures of a thing: files, as `FILE` or `FILE@left,top,right,bottom`, and hits of the last answer.
+
+    Returns how many pictures the thing has now, and what is doubtful about the new ones.
+
+    Raises:
+        ArchiveError: nothing was ever ingested.
+    """
+    from archive import teaching
+
+    with reading(settings) as reader:
+        answering = _answering(reader, settings)
+        lessons = teaching.from_files(files, lambda: parts.looking(answering[1], settings), reader)
+        lessons += teaching.from_hits(ranks, reader, answering, originals(settings), settings.home)
+    with writing(settings) as catalog:
+        count = catalog.teach(name, [lesson.exemplar for lesson in lessons])
+    return count, [doubt for lesson in lessons for doubt in lesson.doubts]
+
+
+def _answering(reader: CatalogReader, settings: Settings) -> tuple[int, Pair]:
+    answering = reader.answering()
+    if answering is None:
+        raise ArchiveError(f"the archive at {settings.home} is empty; run `archive ingest FOLDER` first")
+    return answering
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What an archive holds already; nothing where there is none."""
+
+    reader: CatalogReader | None
+    even_forgotten: bool = False
+
+    def photo(self, digest: str) -> bool:
+        """Whether the photo of that sha256 in hex is in."""
+        return self.reader is not None and self.reader.photo_id(digest) is not None
+
+    def forgotten(self, digest: str) -> bool:
+        """Whether the photo of that sha256 in hex was forgotten, and is to stay out."""
+        return self.reader is not None and not self.even_forgotten and self.reader.is_forgotten(digest)
+
+    def numbers(self, key: SessionKey) -> set[int]:
+        """The numbers of a session's photos that are in."""
+        return set() if self.reader is None else self.reader.session_numbers(key)
 
 
 @contextmanager
-def standings(settings: Settings, *, even_forgotten: bool) -> Iterator[Callable[[str], Standing]]:
-    """Tells what a photo of that sha256 in hex is to the archive; where there is no archive, each is new."""
+def holdings(settings: Settings, *, even_forgotten: bool = False) -> Iterator[Holdings]:
+    """What is in the archive of these settings, for a rehearsal; with `even_forgotten` no photo is to stay out."""
     if not settings.catalog.exists():
-        yield lambda _digest: "new"
+        yield Holdings(None, even_forgotten=even_forgotten)
         return
     with reading(settings) as reader:
-
-        def standing(digest: str) -> Standing:
-            if reader.photo_id(digest) is not None:
-                return "known"
-            return "forgotten" if not even_forgotten and reader.is_forgotten(digest) else "new"
-
-        yield standing
+        yield Holdings(reader, even_forgotten=even_forgotten)
 
 
 @contextmanager
@@ -147,45 +185,6 @@ def index(settings: Settings, source: Catalog | CatalogReader, pair_id: int, pai
     return FaissIndex(settings.shards / str(pair_id), pair.dim, source.shards(pair_id))
 
 
-def words(pair: Pair, settings: Settings) -> TextEmbedder:
-    """The text half of a pair, without torch."""
-    if pair.embedder_source in EMBEDDERS:
-        return EMBEDDERS[pair.embedder_source]()
-    from archive.embedders.text_tower import OnnxTextTower, tower_folder
-
-    return OnnxTextTower(tower_folder(settings.towers, pair.space))
-
-
-def observer(settings: Settings, choice: PairChoice, current: Pair | None) -> tuple[Observer, Pair]:
-    """The pair that a command asked for, at work; what the choice leaves open is taken from the current pair.
-
-    Raises:
-        UsageError: there is no pair of the chosen name.
-        WeightsMissing: a part is not on disk; the message names the command that fetches it.
-        SpaceMismatch: nothing was chosen, but the current pair's files are no longer what they were.
-    """
-    from archive.observation import CONTEXT, Observer
-    from archive.pairs.registry import PAIRS, find
-
-    if choice.name:
-        find(choice.name)
-    _compute_side_by_side()
-    asked = choice != PairChoice()
-    fallback = choice.name or (None if current else DEFAULT_PAIR)
-    segmenter_source = choice.segmenter or fallback or (current.segmenter_source if current else DEFAULT_PAIR)
-    embedder_source = choice.embedder or fallback or (current.embedder_source if current else DEFAULT_PAIR)
-    name = segmenter_source if segmenter_source == embedder_source and segmenter_source in PAIRS else "custom"
-    context = PAIRS[name].crop_context if name in PAIRS else CONTEXT
-    seeing = Observer(_segmenter(segmenter_source, settings), _embedder(embedder_source, settings), context=context)
-    pair = seeing.pair(name, _absolute(segmenter_source), _absolute(embedder_source))
-    if not asked and current and not same(pair, current):
-        raise SpaceMismatch(
-            f"the files of the pair {current.name!r} changed since the archive was made with them; put them back, or "
-            "choose the new ones with `archive models use` and run `archive reindex`"
-        )
-    return seeing, pair
-
-
 @contextmanager
 def ingesting(settings: Settings, choice: PairChoice, *, even_forgotten: bool = False) -> Iterator[Destination]:
     """Everything an ingest needs, under the writer lock. A first ingest settles which pair the archive has.
@@ -199,8 +198,8 @@ def ingesting(settings: Settings, choice: PairChoice, *, even_forgotten: bool = 
     with writing(settings) as catalog, decoder() as decode:
         answering = catalog.answering()
         current = answering[1] if answering else None
-        seeing, pair = observer(settings, choice, current)
-        if current and not same(pair, current):
+        seeing, pair = parts.observer(settings, choice, current)
+        if current and not parts.same(pair, current):
             raise UsageError(
                 f"this archive was made with the pair {current.name!r} ({current.segmenter}, {current.space}); "
                 "to change it, run `archive models use` with the same options, then `archive reindex`"
@@ -283,7 +282,7 @@ def use_pair(settings: Settings, choice: PairChoice) -> tuple[Pair, int]:
     """
     with writing(settings) as catalog:
         wanted = catalog.wanted()
-        seeing, pair = observer(settings, choice, wanted[1] if wanted else None)
+        seeing, pair = parts.observer(settings, choice, wanted[1] if wanted else None)
         pair_id = catalog.ensure_pair(pair)
         seeing.embedder.embed_text(["a photo"])
         catalog.set_wanted(pair_id)
@@ -300,6 +299,7 @@ def reindex(settings: Settings, report: Report, watcher: Watcher) -> None:
         ArchiveError: nothing was ever ingested.
     """
     from archive.reindex import embed_missing, may_answer, refresh
+    from archive.teaching import embed_missing as embed_exemplars
 
     with writing(settings) as catalog:
         wanted = catalog.wanted() or catalog.answering()
@@ -308,74 +308,13 @@ def reindex(settings: Settings, report: Report, watcher: Watcher) -> None:
         pair_id, pair = wanted
         damaged = catalog.damaged_packs(pair_id)
         if catalog.pending(pair_id) or damaged:
-            seeing, _ = observer(settings, PairChoice(), pair)
+            seeing, _ = parts.observer(settings, PairChoice(), pair)
             workers = min(processors(), MOST_WORKERS)
             embed_missing(catalog, originals(settings), seeing, pair_id, damaged, workers, report, watcher)
+        if catalog.exemplars_without_vector(pair.space):
+            embed_exemplars(catalog, parts.looking(pair, settings))
         if may_answer(catalog.photo_count(), catalog.pending(pair_id)):
             catalog.set_answering(pair_id)
         shards = index(settings, catalog, pair_id, pair)
         refresh(catalog, shards, pair_id, settings.seal_at, report)
         shards.sweep([shard.name for shard in catalog.shards(pair_id)])
-
-
-def same(one: Pair, other: Pair) -> bool:
-    """Whether two pairs give the same boxes and vectors, wherever their files are."""
-    return (one.segmenter, one.space) == (other.segmenter, other.space)
-
-
-def _compute_side_by_side() -> None:
-    """Have torch compute each photo on one thread; several photos are observed at a time instead.
-
-    Threads that share one photo wait for one another at every layer. On two cores with one other busy process, 16 crops
-    through MobileNetV2 took 0.5 s on one thread and 4 to 6 s on two. torch reads the variable when it is imported.
-    """
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-
-
-def _segmenter(source: str, settings: Settings) -> Segmenter:
-    from archive.pairs import registry, shelf
-    from archive.segmenters.sam import SamSegmenter, is_sam
-    from archive.segmenters.yolo import UltralyticsSegmenter
-
-    if source in SEGMENTERS:
-        return SEGMENTERS[source]()
-    if source not in registry.PAIRS:
-        own = _existing(source, "--segmenter")
-        return SamSegmenter(own) if is_sam(own) else UltralyticsSegmenter(own)
-    spec = registry.find(source).segmenter
-    weights, _ = shelf.paths(source, settings.weights)
-    if weights is None:
-        return SEGMENTERS[spec.kind]()
-    if spec.kind == "sam":
-        return SamSegmenter(weights)
-    return UltralyticsSegmenter(weights, size=spec.size, confidence=spec.confidence, overlap=spec.overlap)
-
-
-def _embedder(source: str, settings: Settings) -> Embedder:
-    if source in EMBEDDERS:
-        return EMBEDDERS[source]()
-    from archive.embedders.openclip import OpenClipEmbedder
-    from archive.pairs import registry, shelf
-
-    if source in registry.PAIRS:
-        _, folder = shelf.paths(source, settings.weights)
-    else:
-        folder = _existing(source, "--embedder")
-    return OpenClipEmbedder(folder, settings.towers)
-
-
-def _existing(source: str, option: str) -> Path:
-    path = Path(source).expanduser()
-    if not path.exists():
-        raise UsageError(f"{option} {source}: there is no such file or folder")
-    return path
-
-
-def _absolute(source: str) -> str:
-    """A source as it is remembered: a path must not depend on where the command was run, and a name is no path."""
-    from archive.pairs.registry import PAIRS
-
-    if source in {*SEGMENTERS, *EMBEDDERS, *PAIRS}:
-        return source
-    path = Path(source).expanduser()
-    return str(path.absolute()) if path.exists() else source

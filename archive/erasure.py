@@ -1,7 +1,7 @@
 """Erasure: forgetting photos so that nothing of them is left in the archive's home.
 
 1. one transaction: rows, vectors and remembered questions go; a mark of each photo stays, and a note of what is to do
-2. every file that is named after a photo goes: originals first, then whatever else was made from it
+2. the last answer goes, and every file that is named after a photo: originals first, then what else was made from it
 3. index shards are written anew without it
 4. SQLite's log is emptied; while somebody reads an older state it cannot be, and the note stays
 
@@ -18,7 +18,7 @@ from itertools import islice
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Protocol
 
-from archive import residue, shelving
+from archive import last_answer, residue, shelving
 from archive.disk import sync
 from archive.errors import CatalogDamaged, UsageError
 from archive.photos.names import printable
@@ -131,6 +131,7 @@ def finish(places: Places, receipt: Receipt) -> None:
         return
     digests = {digest for digest in waiting if digest is not None}
     if digests:
+        last_answer.forget(places.home)
         _erase_files(digests, places, receipt)
         places.arrivals.keep(lambda digest: digest not in digests)
         _purge_shards(places, receipt)
@@ -165,6 +166,8 @@ def _pieces(photos: Sequence[Photo], places: Places) -> Iterator[Piece]:
     for photo in photos:
         with suppress(CatalogDamaged):  # lost or altered: there is no picture to look for
             yield from residue.pieces_of_picture(places.originals.read(photo.digest, photo.suffix))
+        for exemplar in places.catalog.exemplars_of(photo.id):
+            yield from residue.pieces_of_picture(exemplar)
         for pair_id in pairs:
             for pack in places.catalog.packs_of(pair_id, [photo.id]).values():
                 yield from residue.pieces_of_vectors(pack.vectors)

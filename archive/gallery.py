@@ -12,7 +12,9 @@ from archive.photos.reading import decode
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from archive.catalog.reader import CatalogReader
     from archive.originals import Originals
+    from archive.things import Thing
     from archive.types import Answer, Hit
 
 _UNSAFE = re.compile(r"[^\w.-]+")
@@ -23,12 +25,28 @@ def save(answer: Answer, folder: Path, originals: Originals) -> list[Path]:
 
     Files are named by rank: `01-IMG_0042.jpg`. The folder is made if it is missing.
     """
+    _make(folder)
+    wanted = {hit.rank: hit for hit in (*(one.hit for one in answer.sightings[:1]), *answer.hits)}
+    return [_save_one(hit, folder, originals) for _, hit in sorted(wanted.items())]
+
+
+def save_exemplars(thing: Thing, reader: CatalogReader, folder: Path) -> list[Path]:
+    """Save the pictures of a taught thing with their boxes drawn, as `01-my_keys.jpg` and on; returns the files."""
+    _make(folder)
+    paths = []
+    for number, one in enumerate(thing.exemplars, 1):
+        pixels = decode(reader.exemplar_picture(one.id)).pixels
+        path = folder / f"{number:02d}-{_UNSAFE.sub('_', thing.name)[:60]}.jpg"
+        save_jpeg(annotated(pixels, [(one.box, "")]), path)
+        paths.append(path)
+    return paths
+
+
+def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ArchiveError(f"{folder} cannot be made ({error.strerror}); name another folder to save in") from error
-    wanted = {hit.rank: hit for hit in (*(one.hit for one in answer.sightings[:1]), *answer.hits)}
-    return [_save_one(hit, folder, originals) for _, hit in sorted(wanted.items())]
 
 
 def _save_one(hit: Hit, folder: Path, originals: Originals) -> Path:

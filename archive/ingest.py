@@ -11,32 +11,34 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from archive import shelving
 from archive.arrivals import Arrival
 from archive.catalog.writer import NewPhoto
 from archive.errors import ArchiveError, PhotoError, SourceVanished, UsageError
-from archive.photos import quality
-from archive.photos.capture_time import capture_time
+from archive.photos.camera_card import Condition, examine
 from archive.photos.cards import FoundFile, find, is_gone
 from archive.photos.names import printable
+from archive.photos.quality import Look
 from archive.photos.reading import digest_of, read_file
+from archive.provenance import Card, Provenance, SessionAudit, count
 from archive.room import require_room
-from archive.types import Mark
+from archive.timekeeping import Timekeeper
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from archive.arrivals import Arrivals
     from archive.catalog.writer import Catalog
     from archive.observation import Observer
     from archive.originals import Originals
-    from archive.photos.quality import Glance
     from archive.photos.reading import DecodedPhoto, FileContent
     from archive.protocols import VectorIndex
-    from archive.types import Pack, Pixels
+    from archive.provenance import Start, Trace
+    from archive.sessions import SessionKey
+    from archive.types import Mark, Pack, Pixels
 
     Decode: TypeAlias = Callable[[bytes], DecodedPhoto]
 
@@ -44,9 +46,6 @@ if TYPE_CHECKING:
 SHELVE_EVERY = 1000
 """New photos after which the index is brought up to date, so that a query during a long ingest stays fast."""
 
-
-Standing: TypeAlias = Literal["new", "known", "forgotten"]
-"""What a photo is to the archive before it is taken in; a forgotten one is left where it is."""
 
 MISNAMED = "is not the photo that its name says; `archive repair` sets it aside"
 
@@ -68,29 +67,20 @@ class Report:
     forgotten: int = 0
     marked: Counter[Mark] = field(default_factory=Counter)
     unreadable: list[Unreadable] = field(default_factory=list)
+    damaged: list[Path] = field(default_factory=list)
+    """Photos of the wearable that are in, and marked, although their bytes are not what the sensor gave."""
+    unfinished: list[Path] = field(default_factory=list)
+    """Files of the wearable that never became a photo, since it lost power."""
+    sessions: list[SessionAudit] = field(default_factory=list)
+    retimed: int = 0
+    """Photos that were in already and whose time is known better now."""
+    clocks: int = 0
+    """Photos that show a clock, from which their session's time was learned."""
 
     @property
     def files(self) -> int:
         """All files that were looked at."""
-        return self.new + self.known + self.forgotten + len(self.unreadable)
-
-
-class Look:
-    """Looks at each photo that is kept, and remembers the one before it, to tell a near duplicate."""
-
-    def __init__(self) -> None:
-        self._before: Glance | None = None
-
-    def marks(self, photo: DecodedPhoto) -> tuple[Mark, ...]:
-        """What may keep this photo from showing a thing."""
-        marks = quality.marks_of(photo.pixels)
-        if photo.damage is not None:
-            marks.insert(0, Mark.DAMAGED)
-        glance = quality.glance(photo.pixels)
-        if self._before is not None and quality.is_near_duplicate(glance, self._before):
-            return (*marks, Mark.DUPLICATE)
-        self._before = glance  # of a run of duplicates the first is compared with, so that slow change is seen
-        return tuple(marks)
+        return self.new + self.known + self.forgotten + len(self.unreadable) + len(self.unfinished)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +129,22 @@ class Source:
             raise UsageError(f"{printable(os.fsencode(path))} cannot be read: {error.strerror}") from error
 
 
+class Known(Protocol):
+    """What the archive holds already."""
+
+    def photo(self, digest: str) -> bool:
+        """Whether the photo of that sha256 in hex is in."""
+        ...
+
+    def forgotten(self, digest: str) -> bool:
+        """Whether the photo of that sha256 in hex was forgotten, and is to stay out."""
+        ...
+
+    def numbers(self, key: SessionKey) -> set[int]:
+        """The numbers of a session's photos that are in."""
+        ...
+
+
 class Watcher(Protocol):
     """Is told how a run goes, so that somebody can look at it."""
 
@@ -151,66 +157,78 @@ class Watcher(Protocol):
         ...
 
 
-def ingest(path: Path, destination: Destination, report: Report, watcher: Watcher) -> None:
-    """Take in every photo of a card, a folder or a single file.
+def ingest(
+    path: Path, destination: Destination, report: Report, watcher: Watcher, starts: Sequence[Start] = ()
+) -> None:
+    """Take in every photo of a card, a folder or a single file. `starts` say when sessions of the wearable began.
 
     Unreadable files are named in `report` and never end the run. The report grows as the run goes, so that an
     interrupted run can still be summed up.
 
     Raises:
-        UsageError: there is nothing at the path.
+        UsageError: there is nothing at the path, or a start that cannot be.
         ArchiveError: the photos cannot fit on the archive's disk; nothing was begun.
         SourceVanished: the card went away; what came before is in.
     """
     source, files = _files(path, destination.home, report)
     require_room(files, destination.home, lambda file, size: destination.catalog.is_known_at(file.relative, size))
     watcher.begin(len(files))
-    _take_in(_candidates(files, source, destination, report, watcher), destination, report, watcher)
+    keeper = Timekeeper(destination.catalog)
+    provenance = Provenance(Card(path, files, _noting(report)), keeper, datetime.now(UTC), starts)
+    _take_in(_Walk(source, destination, provenance, report, watcher), files)
+    report.sessions += provenance.audit(destination.catalog.session_numbers)
+    report.retimed += keeper.retimed
 
 
-def adopt(destination: Destination, report: Report, watcher: Watcher) -> None:
+def adopt(destination: Destination, report: Report, watcher: Watcher, starts: Sequence[Start] = ()) -> None:
     """Finish what an interrupted run left: originals that are on disk but have no row yet.
 
-    Their names on the card are those that the run wrote down before it kept them.
+    Their names on the card are those that the run wrote down before it kept them; capture time comes from the
+    wearable's own note, from EXIF, from such a name, or from the modification time that the copy kept. `starts` say
+    when sessions began that are in already.
     """
     catalog, source = destination.catalog, Source.at(destination.home)
     orphans = [(digest, path) for digest, path in destination.originals.stored() if catalog.photo_id(digest) is None]
     watcher.begin(len(orphans))
-    known = destination.arrivals.all()
+    noted = destination.arrivals.all()
     files = []
     for digest, path in orphans:
         if digest == destination.originals.digest_at(path):
-            files.append(FoundFile(path, known[digest].path if digest in known else os.fsencode(path.name)))
+            files.append(FoundFile(path, noted[digest].path if digest in noted else os.fsencode(path.name)))
         else:
             report.unreadable.append(Unreadable(path, MISNAMED))
             watcher.step()
-    _take_in(_candidates(files, source, destination, report, watcher), destination, report, watcher)
+    keeper = Timekeeper(destination.catalog)
+    provenance = Provenance(Card(destination.home, (), _noting(report)), keeper, datetime.now(UTC), starts)
+    _take_in(_Walk(source, destination, provenance, report, watcher), files)
+    report.retimed += keeper.retimed
 
 
-def rehearse(
-    path: Path, home: Path, standing: Callable[[str], Standing], decode: Decode, report: Report, watcher: Watcher
-) -> None:
+def rehearse(path: Path, home: Path, known: Known, decode: Decode, report: Report, watcher: Watcher) -> None:
     """Find out what `ingest` would do with each file, without writing anything."""
     source, files = _files(path, home, report)
     watcher.begin(len(files))
+    card = Card(path, files, _noting(report))
     met: set[str] = set()
     for file in files:
         try:
             found = _read(file, source)
             digest = digest_of(found.content)
-            stands = "known" if digest in met else standing(digest)
-            if stands == "new":
+            is_known = digest in met or known.photo(digest)
+            is_forgotten = not is_known and known.forgotten(digest)
+            if not is_known and not is_forgotten:
                 decode(found.content)
+                if examine(found.content)[0] is Condition.DAMAGED:
+                    report.damaged.append(file.path)
         except PhotoError as error:
-            report.unreadable.append(Unreadable(file.path, str(error)))
+            _give_up(file, error, card, report)
         else:
-            if stands == "forgotten":
-                report.forgotten += 1
-            else:
-                met.add(digest)
-                report.known += stands == "known"
-                report.new += stands == "new"
+            met.update(() if is_forgotten else (digest,))
+            report.known += is_known
+            report.forgotten += is_forgotten
+            report.new += not is_known and not is_forgotten
         watcher.step()
+    report.sessions += [SessionAudit(*counted) for counted in count(card.sessions, known.numbers)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -221,40 +239,65 @@ class _Candidate:
     found: FileContent
     digest: str
     photo: DecodedPhoto
+    trace: Trace | None
 
     @property
     def pixels(self) -> Pixels:
         return self.photo.pixels
 
 
-def _files(path: Path, home: Path, report: Report) -> tuple[Source, list[FoundFile]]:
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """One source on its way in."""
+
+    source: Source
+    destination: Destination
+    provenance: Provenance
+    report: Report
+    watcher: Watcher
+
+
+def _noting(report: Report) -> Callable[[Path, str], None]:
     def note(place: Path, reason: str) -> None:
         report.unreadable.append(Unreadable(place, reason))
 
+    return note
+
+
+def _files(path: Path, home: Path, report: Report) -> tuple[Source, list[FoundFile]]:
     source = Source.at(path)
-    return source, list(find(path, exclude=home, on_error=note))
+    return source, list(find(path, exclude=home, on_error=_noting(report)))
 
 
-def _candidates(
-    files: Iterable[FoundFile], source: Source, destination: Destination, report: Report, watcher: Watcher
-) -> Iterator[_Candidate]:
+def _candidates(files: Iterable[FoundFile], walk: _Walk) -> Iterator[_Candidate]:
     """The files that hold a new photo; known and unreadable ones are settled on the way."""
     for file in files:
         try:
-            found = _read(file, source)
+            found = _read(file, walk.source)
             digest = digest_of(found.content)
-            known = destination.catalog.photo_id(digest)
-            if known is None and not destination.leaves_out(digest):
-                yield _Candidate(file, found, digest, destination.decode(found.content))
+            known = walk.destination.catalog.photo_id(digest)
+            is_forgotten = known is None and walk.destination.leaves_out(digest)
+            trace = None if is_forgotten else walk.provenance.trace(file, found.content)
+            if known is None and not is_forgotten:
+                photo = walk.destination.decode(found.content)
+                walk.report.clocks += trace is not None and walk.provenance.look_for_clock(trace, photo.pixels)
+                yield _Candidate(file, found, digest, photo, trace)
                 continue
         except PhotoError as error:
-            report.unreadable.append(Unreadable(file.path, str(error)))
+            _give_up(file, error, walk.provenance.card, walk.report)
         else:
             if known is None:
-                report.forgotten += 1
+                walk.report.forgotten += 1
             else:
-                _found_again(known, digest, file, found, destination, report)
-        watcher.step()
+                _found_again(known, digest, file, found, trace, walk)
+        walk.watcher.step()
+
+
+def _give_up(file: FoundFile, error: PhotoError, card: Card, report: Report) -> None:
+    if card.is_unfinished(file.path):
+        report.unfinished.append(file.path)
+    else:
+        report.unreadable.append(Unreadable(file.path, str(error)))
 
 
 def _read(file: FoundFile, source: Source) -> FileContent:
@@ -270,10 +313,11 @@ def _read(file: FoundFile, source: Source) -> FileContent:
         raise PhotoError(error.strerror or type(error).__name__) from error
 
 
-def _take_in(candidates: Iterable[_Candidate], destination: Destination, report: Report, watcher: Watcher) -> None:
-    for candidate, pack in destination.observer.observe_all(candidates, destination.workers):
-        _keep(candidate, pack, destination, report)
-        watcher.step()
+def _take_in(walk: _Walk, files: Iterable[FoundFile]) -> None:
+    destination, report = walk.destination, walk.report
+    for candidate, pack in destination.observer.observe_all(_candidates(files, walk), destination.workers):
+        _keep(candidate, pack, walk)
+        walk.watcher.step()
         if report.new and report.new % SHELVE_EVERY == 0:
             with suppress(
                 ArchiveError
@@ -287,47 +331,55 @@ def _is_waiting(digest: str, destination: Destination) -> bool:
     return destination.catalog.photo_id(digest) is None and bool(destination.originals.named(digest))
 
 
-def _keep(candidate: _Candidate, pack: Pack, destination: Destination, report: Report) -> None:
-    catalog, file, found = destination.catalog, candidate.file, candidate.found
+def _keep(candidate: _Candidate, pack: Pack, walk: _Walk) -> None:
+    catalog, file, found, trace = walk.destination.catalog, candidate.file, candidate.found, candidate.trace
     known = catalog.photo_id(candidate.digest)
     if known is not None:
         # A copy of it stood a few files before, and was not in yet when this one was read.
-        _found_again(known, candidate.digest, file, found, destination, report)
+        _found_again(known, candidate.digest, file, found, trace, walk)
         return
     photo = candidate.photo
     # The original is durable before any row speaks of it; a crash in between leaves a file that the next run adopts.
-    destination.arrivals.note(Arrival(candidate.digest, file.relative, found.modified))
-    destination.originals.put(found.content, candidate.digest, photo.suffix, found.modified)
+    walk.destination.arrivals.note(Arrival(candidate.digest, file.relative, found.modified))
+    walk.destination.originals.put(found.content, candidate.digest, photo.suffix, found.modified)
     height, width = photo.pixels.shape[:2]
     new = NewPhoto(
         digest=candidate.digest,
         suffix=photo.suffix,
         size=len(found.content),
-        capture=capture_time(photo.exif, os.fsdecode(file.name), found.modified, datetime.now(UTC)),
+        capture=walk.provenance.capture(trace, file, found, photo),
         camera=photo.camera,
         width=width,
         height=height,
         name=file.name,
         path=file.relative,
         modified=found.modified,
-        marks=destination.look.marks(photo),
+        place=walk.provenance.place(trace) if trace else None,
+        condition=trace.condition.value if trace else None,
+        marks=walk.destination.look.marks(photo.pixels, damaged=photo.damage is not None),
     )
-    catalog.add_photo(new, destination.pair_id, pack)
-    report.marked.update(new.marks)
-    report.new += 1
+    catalog.add_photo(new, walk.destination.pair_id, pack)
+    walk.report.marked.update(new.marks)
+    walk.report.new += 1
+    if trace and trace.condition is Condition.DAMAGED:
+        walk.report.damaged.append(file.path)
 
 
 def _found_again(
-    photo_id: int, digest: str, file: FoundFile, found: FileContent, destination: Destination, report: Report
+    photo_id: int, digest: str, file: FoundFile, found: FileContent, trace: Trace | None, walk: _Walk
 ) -> None:
     """Remember where a known photo stands too; if its original is gone or cut short, here are its bytes."""
-    catalog, originals = destination.catalog, destination.originals
+    catalog, originals = walk.destination.catalog, walk.destination.originals
     suffix = catalog.photos([photo_id])[photo_id].suffix
     original = originals.path(digest, suffix)
     if not original.is_file() or original.stat().st_size != len(found.content):
         originals.put(found.content, digest, suffix, found.modified)
     catalog.add_source(photo_id, file.name, file.relative, found.modified)
-    report.known += 1
+    if trace and not catalog.is_placed(photo_id):
+        place, capture = walk.provenance.place(trace), walk.provenance.session_time(trace)
+        catalog.place_photo(photo_id, place, capture, trace.condition.value)
+        walk.report.retimed += 1
+    walk.report.known += 1
 
 
 def _shelve(destination: Destination) -> None:

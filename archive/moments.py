@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from archive import spoken
 from archive.errors import UsageError
 
 if TYPE_CHECKING:
     from datetime import tzinfo
 
-_AGO = re.compile(r"(\d{1,6})\s*(s|sec|m|min|h|hours?|d|days?|w|weeks?)(?:\s+ago)?")
-_CLOCK = re.compile(r"(\d{1,2}):(\d{2})")
+_AGO = re.compile(
+    r"(\d{1,6}|an?|half an|one|two|three|four|five|six|ten)\s*"
+    r"(s|sec|seconds?|m|min|minutes?|h|hours?|d|days?|w|weeks?)(?:\s+ago)?"
+)
+_NUMBERS = {"a": 1, "an": 1, "half an": 0.5, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "ten": 10}
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
@@ -20,8 +24,9 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 def parse(text: str, now: datetime, zone: tzinfo | None = None) -> datetime:
     """The UTC moment that `text` names, as seen at `now` (aware) in `zone` (default: this machine's).
 
-    Understood: ISO 8601 dates and times (local unless they carry an offset), `14:02` (today), `now`, `today` and
-    `yesterday` (their first moment), and spans back from now such as `90s`, `30m`, `2h`, `3d`, `1w`.
+    Understood: ISO 8601 dates and times (local unless they carry an offset), `now`, spans back from now such as `90s`,
+    `2h` or `three days ago`, and what `archive.spoken` understands: `14:02`, `yesterday evening`, `last tuesday`.
+    Of a clock time that comes twice, because the clocks were put back, the first is meant.
 
     Raises:
         UsageError: it is none of these.
@@ -32,7 +37,9 @@ def parse(text: str, now: datetime, zone: tzinfo | None = None) -> datetime:
             return moment.astimezone(UTC)
     except (ValueError, OverflowError):  # beyond the years that a calendar has
         pass
-    raise UsageError(f"{text!r} is not a time; write it like 2026-11-23, 2026-11-23T14:02, 14:02, 2h or yesterday")
+    raise UsageError(
+        f"{text!r} is not a time; write it like 2026-11-23T14:02, 14:02, 2h, yesterday evening or last tuesday"
+    )
 
 
 def describe(moment: datetime, now: datetime, zone: tzinfo | None = None) -> str:
@@ -72,25 +79,36 @@ def distance(moment: datetime, now: datetime) -> str:
     return _counted(int(days / 365.25), "year")
 
 
+def span(first: str, last: str) -> str:
+    """Two moments of `calendar` as one span; a day that they share is said once: `today 14:02 to 17:40`."""
+    day, _, clock = last.rpartition(" ")
+    return f"{first} to {clock if first.startswith(f'{day} ') else last}"
+
+
+def within(error_ms: int) -> str:
+    """The most by which a moment is wrong, rounded up, in a unit that reads well: `± 2 s`, `± 4 min`, `± 3 h`."""
+    seconds = max(-(-error_ms // 1000), 1)
+    if seconds < 2 * _MINUTE:
+        return f"± {seconds} s"
+    if seconds < 2 * _HOUR:
+        return f"± {-(-seconds // _MINUTE)} min"
+    return f"± {-(-seconds // _HOUR)} h"
+
+
 def _counted(number: int, unit: str) -> str:
     return f"{number} {unit}{'' if number == 1 else 's'} ago"
 
 
 def _spoken(words: str, now: datetime, zone: tzinfo | None) -> datetime | None:
-    today = now.astimezone(zone).date()
+    words = " ".join(words.split())
     if words == "now":
         return now
-    if words == "today":
-        return _local(datetime.combine(today, time()), zone)
-    if words == "yesterday":
-        return _local(datetime.combine(today - timedelta(days=1), time()), zone)
-    if clock := _CLOCK.fullmatch(words):
-        hour, minute = int(clock[1]), int(clock[2])
-        return _local(datetime.combine(today, time(hour, minute)), zone) if hour < 24 and minute < 60 else None
     if ago := _AGO.fullmatch(words):
+        number = _NUMBERS[ago[1]] if ago[1] in _NUMBERS else int(ago[1])
         # Elapsed time, taken in UTC: no hour is lost when the clocks change.
-        return now.astimezone(UTC) - timedelta(seconds=int(ago[1]) * _SECONDS[ago[2][0]])
-    return None
+        return now.astimezone(UTC) - timedelta(seconds=number * _SECONDS[ago[2][0]])
+    naive = spoken.parse(words, now.astimezone(zone).replace(tzinfo=None))
+    return None if naive is None else _local(naive, zone)
 
 
 def _iso(text: str, zone: tzinfo | None) -> datetime | None:

@@ -12,14 +12,15 @@ import numpy as np
 from archive.cleanup import CleanUp, clean
 from archive.errors import ArchiveError
 from archive.photos.crops import square
+from archive.protocols import RegionEmbedder
 from archive.types import Pack, Pair
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from concurrent.futures import Future
 
     from archive.protocols import Embedder, Segmenter
-    from archive.types import Pixels
+    from archive.types import Box, Pixels, Vectors
 
 
 class HasPixels(Protocol):
@@ -49,15 +50,19 @@ class Observer:
         """All segments of one photo, the whole frame first; the pack's photo id is 0 until the photo has one."""
         height, width = pixels.shape[:2]
         regions = clean(self.segmenter.segment(pixels), width, height, self.cleanup)
-        crops = [
-            square(pixels, region.box, 0.0 if ordinal == 0 else self.context) for ordinal, region in enumerate(regions)
-        ]
         return Pack(
             photo_id=0,
             boxes=np.array([region.box for region in regions], dtype=np.int32),
             confidences=np.array([region.confidence for region in regions], dtype=np.float32),
-            vectors=self.embedder.embed_images(crops),
+            vectors=self.embed(pixels, [region.box for region in regions]),
         )
+
+    def embed(self, pixels: Pixels, boxes: Sequence[Box]) -> Vectors:
+        """One unit row for each box of a photo, in order; the first is the whole frame."""
+        if isinstance(self.embedder, RegionEmbedder):
+            return self.embedder.embed_regions(pixels, boxes)
+        crops = [square(pixels, box, 0.0 if ordinal == 0 else self.context) for ordinal, box in enumerate(boxes)]
+        return self.embedder.embed_images(crops)
 
     def observe_all(self, photos: Iterable[Seen], workers: int) -> Iterator[tuple[Seen, Pack]]:
         """Observe photos side by side, `workers` at a time; they come back in order, and few are held in memory.

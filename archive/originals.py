@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING
@@ -88,6 +88,18 @@ class Originals:
                 return hashlib.file_digest(file, "sha256").hexdigest()
         except OSError:
             return None
+
+    def read_from_disk(self, digest: str, suffix: str) -> bytes:
+        """The same, from the disk itself: what the system still has in memory proves nothing about the disk.
+
+        Raises:
+            CatalogDamaged: it is missing, unreadable or altered.
+        """
+        path = self.path(digest, suffix)
+        with suppress(OSError), path.open("rb") as file:  # what is wrong with the file, the reading below says
+            if hasattr(os, "posix_fadvise"):
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        return self.read(digest, suffix)
 
     def stored(self) -> Iterator[tuple[str, Path]]:
         """Digest and path of every original on the disk, by their names alone, in their order."""

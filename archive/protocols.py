@@ -6,12 +6,12 @@ Everything that crosses a seam is numpy or a value of `archive.types`, never a t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from archive.types import Ids, Match, Pixels, Region, Shard, Vectors
+    from archive.types import Box, Ids, Match, Pixels, Region, Shard, Vectors
 
 
 class Segmenter(Protocol):
@@ -50,6 +50,15 @@ class Embedder(TextEmbedder, Protocol):
 
     def embed_images(self, crops: Sequence[Pixels]) -> Vectors:
         """One unit row for each crop, in order. Crops are square; they may differ in size."""
+        ...
+
+
+@runtime_checkable
+class RegionEmbedder(Embedder, Protocol):
+    """An embedder that needs no crops: it looks at a photo once and gives a vector to any part of it."""
+
+    def embed_regions(self, pixels: Pixels, boxes: Sequence[Box]) -> Vectors:
+        """One unit row for each box of the photo, in order. The first is the whole frame."""
         ...
 
 

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from archive.types import ScoredBox, segment_id
+from archive.types import ScoredBox, Why, segment_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
-    from archive.types import Ids, Pack, Vectors
+    from archive.probes import Probes
+    from archive.types import Ids, Pack
 
 FRAME_SHARE = 0.5
-"""How much of a photo's score its whole frame has; the best segment has the rest."""
+"""How much of a photo's score its whole frame has, where words alone ask; the best segment has the rest."""
 
 BOXES_SHOWN = 3
 BOX_MARGIN = 0.02
@@ -29,35 +30,33 @@ _PACKS_AT_ONCE = 256
 class Scores(NamedTuple):
     """How photos stand for one query.
 
-    photos    int64 (p,): their ids
-    fused     float32 (p,): what they are ranked by
-    best      float32 (p,): the highest cosine of any of their segments, the frame included
-    segments  float32 (s,): the cosines of all their segments
+    photos  int64 (p,): their ids
+    fused   float32 (p,): what they are ranked by
+    best    float32 (p,): the highest cosine of any of their segments, the frame included
     """
 
     photos: Ids
     fused: NDArray[np.float32]
     best: NDArray[np.float32]
-    segments: NDArray[np.float32]
 
     def ranked(self) -> NDArray[np.intp]:
         """Positions of the photos, best first; ties go to the newer photo, so that the order is always the same."""
         return np.lexsort((-self.photos, -self.fused))
 
 
-def score(packs: Iterable[Pack], query: Vectors) -> Scores:
-    """Score the photos of the packs for a unit row (1, dim). Reads the packs once, a few at a time."""
+def score(packs: Iterable[Pack], probes: Probes) -> Scores:
+    """Score the photos of the packs for a query. Reads the packs once, a few at a time."""
     rest = iter(packs)
     parts = []
     while some := list(islice(rest, _PACKS_AT_ONCE)):
-        parts.append(_score_some(some, query))
+        parts.append(_score_some(some, probes))
     return join(parts)
 
 
 def join(parts: Iterable[Scores]) -> Scores:
     """One answer about the photos of several; no photo may stand in two of them."""
     nothing = np.zeros(0, np.float32)
-    empty = Scores(np.zeros(0, np.int64), nothing, nothing, nothing)
+    empty = Scores(np.zeros(0, np.int64), nothing, nothing)
     columns = zip(empty, *parts, strict=True)
     return Scores(*(np.concatenate(column) for column in columns))
 
@@ -70,9 +69,9 @@ def lowered(scores: Scores, penalties: Mapping[int, float], unit: float) -> Scor
     return scores._replace(fused=scores.fused - down, best=scores.best - down)
 
 
-def boxes(pack: Pack, query: Vectors) -> tuple[ScoredBox, ...]:
+def boxes(pack: Pack, probes: Probes) -> tuple[ScoredBox, ...]:
     """The boxes that explain a photo's score, best first: its whole frame only where it has no other segment."""
-    cosines = pack.vectors @ query[0]
+    cosines = probes.measure(pack.vectors).cosines
     if len(cosines) == 1:
         return (_scored(pack, 0, cosines),)
     order = cosines[1:].argsort(kind="stable")[::-1] + 1
@@ -80,21 +79,59 @@ def boxes(pack: Pack, query: Vectors) -> tuple[ScoredBox, ...]:
     return tuple(_scored(pack, ordinal, cosines) for ordinal in near)
 
 
-def _score_some(packs: list[Pack], query: Vectors) -> Scores:
-    cosines = np.concatenate([pack.vectors for pack in packs]) @ query[0]
+def why(pack: Pack, probes: Probes) -> Why:
+    """Which of a photo's vectors answers a query best, and how near it is to each thing that the query names."""
+    cosines, _ = _cosines([pack], np.zeros(1, np.intp), np.array([len(pack)]), probes)
+    ordinal = int(cosines.argmax())
+    vector = pack.vectors[ordinal : ordinal + 1]
+    return Why(
+        matched=_scored(pack, ordinal, cosines),
+        whole_frame=ordinal == 0,
+        probe=probes.probe_of(vector),
+        height=probes.background.height(float(cosines[ordinal])),
+        frame_score=float(cosines[0]),
+        clues=probes.clues(vector),
+    )
+
+
+def _score_some(packs: list[Pack], probes: Probes) -> Scores:
     counts = np.array([len(pack) for pack in packs])
     frames = np.concatenate([[0], counts.cumsum()[:-1]])
+    cosines, segment = _cosines(packs, frames, counts, probes)
     frame = cosines[frames]
-    # The frame's own cosine must not count as a segment's, unless there is no other.
+    best = np.maximum(frame, segment)
+    # What surrounds a thing tells words apart, but not one thing from another like it (figures at `SEEN_ALIKE`).
+    fused = best if probes.has_examples else FRAME_SHARE * frame + (1 - FRAME_SHARE) * segment
+    return Scores(
+        photos=np.array([pack.photo_id for pack in packs], dtype=np.int64), fused=fused.astype(np.float32), best=best
+    )
+
+
+def _cosines(
+    packs: list[Pack], frames: NDArray[np.intp], counts: NDArray[np.intp], probes: Probes
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The cosines of all segments, and that of each photo's best; `frames` are the positions of the whole frames.
+
+    A frame that shows something rejected still looks like what is asked for, so it says no more than what is left.
+    """
+    measured = probes.measure(np.concatenate([pack.vectors for pack in packs]))
+    segment = _best_segment(measured.cosines, frames, counts)
+    robbed = segment < _best_segment(measured.unjudged, frames, counts)
+    rejected = measured.cosines[frames] < measured.unjudged[frames]
+    frame = measured.unjudged[frames]
+    cosines = measured.cosines.copy()
+    cosines[frames] = np.where(robbed | rejected, np.minimum(frame, segment), frame)
+    return cosines, segment
+
+
+def _best_segment(
+    cosines: NDArray[np.float32], frames: NDArray[np.intp], counts: NDArray[np.intp]
+) -> NDArray[np.float32]:
+    """The highest cosine of each photo's segments; its frame's counts only where there is no other."""
     others = cosines.copy()
     others[frames[counts > 1]] = -np.inf
-    segment = np.maximum.reduceat(others, frames)
-    return Scores(
-        photos=np.array([pack.photo_id for pack in packs], dtype=np.int64),
-        fused=(FRAME_SHARE * frame + (1 - FRAME_SHARE) * segment).astype(np.float32),
-        best=np.maximum(frame, segment),
-        segments=cosines,
-    )
+    best: NDArray[np.float32] = np.maximum.reduceat(others, frames)
+    return best
 
 
 def _scored(pack: Pack, ordinal: int, cosines: NDArray[np.float32]) -> ScoredBox:

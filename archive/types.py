@@ -73,6 +73,22 @@ class Region(NamedTuple):
     confidence: float
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Glance:
+    """What a network saw of one photo in one pass, before anything was chosen.
+
+    boxes   float32 (n, 4): left, top, right, bottom in pixels of the photo, those first that are surest to be a thing
+    scores  float32 (n, k): how sure it is of each of its classes, from 0 to 1; the last one means "a thing"
+    levels  feature maps, float32 (channels, height, width) each
+    scale   pixels of the network's view for each pixel of the photo
+    """
+
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    levels: tuple[NDArray[np.float32], ...]
+    scale: float
+
+
 class CaptureSource(StrEnum):
     """Where a photo's capture time was read, the most trusted first."""
 
@@ -97,17 +113,22 @@ class Mark(StrEnum):
 class CaptureTime:
     """When a photo was taken: an aware UTC moment, or None where nothing plausible was recorded.
 
-    `offset_minutes` is the local time's distance east of UTC, where the photo itself says it.
+    `offset_minutes` is the local time's distance east of UTC, where the photo itself says it. `error_ms` is the most
+    by which the moment may be wrong, None where nobody can tell.
     """
 
     at: datetime | None
     source: CaptureSource
     offset_minutes: int | None = None
+    error_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """One original. `digest` is the sha256 of its bytes in hex; width and height are those of the upright photo."""
+    """One original. `digest` is the sha256 of its bytes in hex; width and height are those of the upright photo.
+
+    `captured_error_ms` is the most by which `captured_at` may be wrong, None where nobody can tell.
+    """
 
     id: int
     digest: str
@@ -118,6 +139,7 @@ class Photo:
     camera: str | None
     width: int
     height: int
+    captured_error_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,11 +214,27 @@ class Match(NamedTuple):
     score: float
 
 
+class Sort(StrEnum):
+    """In which order hits stand; `newest` puts photos of unknown time last."""
+
+    RELEVANCE = "relevance"
+    NEWEST = "newest"
+
+
+class Example(NamedTuple):
+    """A picture of what is looked for, as its vector (1, dim), and what a person calls it."""
+
+    label: str
+    vector: Vectors
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """What a person asks. `after` is inclusive and `before` exclusive, both aware; None leaves that side open.
 
-    With `everything` each photo is ranked, whatever the verdict.
+    `text` is empty where only examples ask. What `negatives` name must not be what is found. `likes` are the examples
+    as they were told; their vectors travel apart. With `everything` each photo is ranked, whatever the verdict; with
+    `explain` each hit says why it is one.
     """
 
     text: str
@@ -205,6 +243,10 @@ class Query:
     before: datetime | None = None
     camera: str | None = None
     everything: bool = False
+    negatives: tuple[str, ...] = ()
+    likes: tuple[str, ...] = ()
+    sort: Sort = Sort.RELEVANCE
+    explain: bool = False
 
 
 class Verdict(StrEnum):
@@ -225,15 +267,43 @@ class ScoredBox:
     score: float
 
 
+class Clue(NamedTuple):
+    """How near a vector is to one part of a query: its cosine, and how many deviations that lies above the archive's.
+
+    A clue that `speaks_against` is what the query must not find.
+    """
+
+    label: str
+    score: float
+    height: float
+    speaks_against: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Why a photo is a hit: which of its vectors answered, to which probe, and how near that is to each part.
+
+    `frame_score` is the cosine of the whole photo, `height` that of the matched vector in deviations above the archive.
+    """
+
+    matched: ScoredBox
+    whole_frame: bool
+    probe: str
+    height: float
+    frame_score: float
+    clues: tuple[Clue, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A photo that answers a query; `boxes` stand best first, `rank` counts from 1."""
+    """A photo that answers a query; `boxes` stand best first, `rank` counts from 1 in the order of relevance."""
 
     rank: int
     score: float
     probability: float
     photo: Photo
     boxes: tuple[ScoredBox, ...]
+    why: Why | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,9 +320,29 @@ class Sighting:
     hit: Hit
 
 
+class Spot(StrEnum):
+    """What a later photo shows where a thing lay."""
+
+    THERE = "there"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """What later photos of the place say about a thing after its last sighting.
+
+    `there` is the latest that still shows it, `gone` the first after that which shows the spot without it; `compared`
+    counts the later photos of the place that were compared, whatever they told.
+    """
+
+    there: Photo | None
+    gone: Photo | None
+    compared: int
+
+
 @dataclass(frozen=True, slots=True)
 class Searched:
-    """What a query looked at.
+    """What a query looked at, and the name of the pair that answered.
 
     `untimed` photos have no known time, so a time range left them out; the vectors of `damaged` ones were altered on
     the disk, so nothing could be compared with them.
@@ -261,16 +351,25 @@ class Searched:
     photos: int
     segments: int
     space: str
+    pair: str
     untimed: int = 0
     damaged: int = 0
+
+
+class Used(NamedTuple):
+    """A taught thing that a query named: how many of its pictures helped, and how many wait for a reindex."""
+
+    name: str
+    pictures: int
+    waiting: int
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """Everything that a query found, before it is printed.
 
-    `best` is the top photo even where nothing cleared the bar and `hits` is empty; `took_ms` has load, embed, search
-    and total.
+    `best` is the top photo even where nothing cleared the bar and `hits` is empty; `since` is None where no later photo
+    shows the place of the last sighting; `took_ms` has load, embed, search and total.
     """
 
     query: Query
@@ -279,4 +378,6 @@ class Answer:
     hits: tuple[Hit, ...]
     sightings: tuple[Sighting, ...]
     best: Hit | None = None
+    taught: tuple[Used, ...] = ()
+    since: Since | None = None
     took_ms: dict[str, float] = field(default_factory=dict)

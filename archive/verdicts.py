@@ -29,8 +29,6 @@ PENALTIES = {Mark.BLACK: 2.0, Mark.COVERED: 2.0, Mark.BLURRED: 0.5, Mark.DAMAGED
 """How many robust standard deviations a marked photo is lowered by. What shows nothing must not carry a verdict alone;
 a blurred or cut photo of the thing still beats a sharp one of something else; the first of near duplicates stands."""
 
-STEEPNESS = 1.0
-
 _SIGMA_PER_MAD = 1.4826
 _LEAST_SCALE = 1e-3
 
@@ -49,6 +47,29 @@ class Background:
     def score_at(self, height: float) -> float:
         """The score that lies that high."""
         return self.median + height * self.scale
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """How sure a score makes one, in a space where that was measured: the log-odds of its being right.
+
+    log-odds = `offset` + `of_score` * score + `of_height` * height above the background. Fitted by logistic regression
+    (Platt, "Probabilistic Outputs for Support Vector Machines", 1999) on queries for what is there and what is not.
+    """
+
+    offset: float
+    of_score: float
+    of_height: float
+
+    def applied(self, measured: Background) -> Background:
+        """A background above which heights mean the same chances as in every other space."""
+        slope = self.of_score + self.of_height / measured.scale
+        constant = MAYBE_AT + self.offset - self.of_height * measured.median / measured.scale
+        return Background(-constant / slope, 1 / slope)
+
+
+UNMEASURED = Calibration(offset=-MAYBE_AT, of_score=0.0, of_height=1.0)
+"""What is taken for a space that nobody has measured: even chances at the `maybe` bar, and steeper by one a height."""
 
 
 def background(scores: NDArray[np.float32]) -> Background:
@@ -76,5 +97,5 @@ def bar(verdict: Verdict) -> float:
 
 
 def probability(height: float) -> float:
-    """A provisional probability that a hit is right: logistic, one half at the `maybe` bar, not yet calibrated."""
-    return 0.5 * (1 + math.tanh(STEEPNESS * (height - MAYBE_AT) / 2))
+    """The probability that a hit is right: one half at the `maybe` bar. It is as good as the space's calibration."""
+    return 0.5 * (1 + math.tanh((height - MAYBE_AT) / 2))

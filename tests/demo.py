@@ -1,7 +1,7 @@
 """`make demo`: a first day with the archive, over photographs that come inside installed packages.
 
-The photographs are those that ultralytics and scikit-image carry in their wheels, so nothing is downloaded. Their
-copies get times of yesterday, a few minutes apart, as if somebody had walked past it all.
+The photographs are those that ultralytics and scikit-image carry in their wheels, so nothing is downloaded. The
+camera's own firmware puts them on a card, a few minutes apart, as if somebody had walked past it all yesterday.
 """
 
 from __future__ import annotations
@@ -15,14 +15,17 @@ from datetime import datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
 
+from PIL import Image
+
 PHOTOGRAPHS = {
     "skimage": ("coffee", "page", "clock_motion", "chelsea", "motorcycle_left", "astronaut", "coins", "brick", "grass"),
     "ultralytics": ("bus", "zidane"),
 }
 QUESTIONS = ("a cup of coffee", "a cat", "motorcycle")
 ABSENT = "giraffe"
-EVERY = timedelta(minutes=7)
-WEIGHTS_MISSING = 3
+INTERVAL = timedelta(minutes=7)
+DRIFT_PPM = 10_000
+"""36 seconds in an hour, as sleeping chips really stray."""
 
 
 def photographs() -> list[Path]:
@@ -37,15 +40,26 @@ def photographs() -> list[Path]:
     return found
 
 
-def lay_out(folder: Path) -> None:
-    """Copy the photographs as a camera would have left them."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    begin = datetime.now().astimezone().replace(hour=8, minute=0, second=0, microsecond=0) - timedelta(days=1)
+def shoot(card: Path, pictures: Path) -> None:
+    """Let the camera's firmware, played on this computer, take the photographs onto a card."""
+    for folder in (card, pictures):
+        shutil.rmtree(folder, ignore_errors=True)
+    pictures.mkdir(parents=True)
     for number, photograph in enumerate(photographs()):
-        copy = shutil.copyfile(photograph, folder / photograph.name)
-        moment = (begin + number * EVERY).timestamp()
-        os.utime(copy, (moment, moment))
+        Image.open(photograph).convert("RGB").save(pictures / f"{number:02d}-{photograph.stem}.jpg", quality=90)
+    begin = datetime.now().astimezone().replace(hour=8, minute=0, second=0, microsecond=0) - timedelta(days=1)
+    options = [
+        "--interval",
+        str(INTERVAL.seconds),
+        "--start",
+        begin.isoformat(),
+        "--drift-ppm",
+        str(DRIFT_PPM),
+        "--ntp",
+    ]
+    words = ["firmware/simulate.py", str(card), "--pictures", str(pictures), *options]
+    print(f"$ python {shlex.join(words)}", flush=True)
+    subprocess.run([sys.executable, *words], stdout=subprocess.DEVNULL, check=True)
 
 
 def archive(home: Path, *words: str) -> int:
@@ -59,14 +73,8 @@ def main(folder: Path) -> int:
     """Ingest the photographs and ask about them; returns the exit code of the demo."""
     home, card, answers = folder / "home", folder / "card", folder / "answers"
     shutil.rmtree(answers, ignore_errors=True)
-    lay_out(card)
+    shoot(card, folder / "pictures")
     ended = archive(home, "ingest", str(card))
-    if ended == WEIGHTS_MISSING:
-        print("\nThe archive itself works; what it lacks is a pair of models, which is fetched once:")
-        print("  archive models list             what there is, how large, under which licence")
-        print("  archive models pull standard    then run `make demo` again")
-        print("Weights of your own go in ARCHIVE_SEGMENTER (a file) and ARCHIVE_EMBEDDER (a folder).")
-        return 0
     if ended:
         return ended
     for question in QUESTIONS:

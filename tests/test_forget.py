@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from archive import bootstrap
+from archive import parts
 from archive import settings as archive_settings
 from archive.catalog.driver import connect_to_read, connect_to_write
 from archive.catalog.reader import CatalogReader
@@ -83,8 +83,8 @@ def card(tmp_path: Path) -> Path:
 @pytest.fixture
 def filled(archive: Commands, card: Path, monkeypatch: pytest.MonkeyPatch) -> Commands:
     """Nine photos in a shard, and a remembered question."""
-    monkeypatch.setitem(bootstrap.SEGMENTERS, "colours", GridSegmenter)
-    monkeypatch.setitem(bootstrap.EMBEDDERS, "colours", WideEmbedder)
+    monkeypatch.setitem(parts.SEGMENTERS, "colours", GridSegmenter)
+    monkeypatch.setitem(parts.EMBEDDERS, "colours", WideEmbedder)
     monkeypatch.setattr(archive_settings, "SEAL_AT", 16)
     assert archive("ingest", card).code == 0
     archive("query", "red")

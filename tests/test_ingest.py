@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from archive import bootstrap, room, settings
+from archive import parts, room, settings
 from archive.arrivals import Arrival, Arrivals
 from archive.catalog.lock import writer_lock
 from archive.originals import Originals
@@ -114,12 +114,11 @@ def test_a_source_that_is_not_there_is_wrong_usage(archive: Commands, tmp_path: 
     assert "cannot be read: No such file" in done.err
 
 
-def test_without_weights_the_one_line_names_the_command_that_fetches_them(
+def test_weights_that_are_not_on_disk_are_named_with_the_command_that_fetches_them(
     archive: Commands, card: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("ARCHIVE_SEGMENTER")
     monkeypatch.delenv("ARCHIVE_EMBEDDER")
-    done = archive("ingest", card)
+    done = archive("ingest", card, "--segmenter", "grid", "--embedder", "standard")
     assert done.code == 3
     assert done.err.count("\n") == 1
     assert "archive models pull standard" in done.err
@@ -253,7 +252,7 @@ def test_a_card_that_goes_away_ends_the_run_with_its_own_code(
             return super().segment(pixels)
 
     with monkeypatch.context() as pulled:
-        pulled.setitem(bootstrap.SEGMENTERS, "colours", PullsTheCard)
+        pulled.setitem(parts.SEGMENTERS, "colours", PullsTheCard)
         done = archive("ingest", card)
     assert done.code == 4
     assert "run the same command again" in done.err

@@ -27,6 +27,10 @@ NOW = datetime(2026, 11, 23, 15, 30, tzinfo=UTC)
         ("90 min ago", NOW - timedelta(minutes=90)),
         ("3 days", NOW - timedelta(days=3)),
         ("1w", NOW - timedelta(weeks=1)),
+        ("an hour ago", NOW - timedelta(hours=1)),
+        ("half an hour", NOW - timedelta(minutes=30)),
+        ("three  days ago", NOW - timedelta(days=3)),
+        ("yesterday evening", datetime(2026, 11, 22, 17, tzinfo=UTC)),
         ("2026-11-20", datetime(2026, 11, 19, 23, tzinfo=UTC)),
         ("2026-07-20", datetime(2026, 7, 19, 22, tzinfo=UTC)),
         ("2026-11-20T08:15", datetime(2026, 11, 20, 7, 15, tzinfo=UTC)),
@@ -50,6 +54,19 @@ def test_what_is_no_time_is_a_usage_error_that_shows_examples(text: str) -> None
 def test_today_begins_at_local_midnight_on_the_day_the_clocks_change() -> None:
     afternoon = datetime(2026, 10, 25, 14, tzinfo=BERLIN)
     assert moments.parse("today", afternoon, BERLIN) == datetime(2026, 10, 24, 22, tzinfo=UTC)
+
+
+def test_a_clock_time_that_comes_twice_is_the_first_and_one_that_never_comes_an_hour_later() -> None:
+    evening = datetime(2026, 10, 25, 20, tzinfo=BERLIN)
+    assert moments.parse("today 02:30", evening, BERLIN) == datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
+    spring = datetime(2026, 3, 29, 20, tzinfo=BERLIN)
+    assert moments.parse("today 02:30", spring, BERLIN) == datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
+
+
+def test_the_day_before_the_clocks_change_is_a_day_on_the_calendar_and_24_hours_ago_is_elapsed_time() -> None:
+    noon = datetime(2026, 10, 25, 12, tzinfo=BERLIN)
+    assert moments.parse("yesterday 12:00", noon, BERLIN) == datetime(2026, 10, 24, 10, tzinfo=UTC)
+    assert moments.parse("24h", noon, BERLIN) == datetime(2026, 10, 24, 11, tzinfo=UTC)
 
 
 def test_without_a_zone_the_machine_s_own_is_used() -> None:
@@ -78,3 +95,19 @@ def test_a_moment_written_as_iso_comes_back(naive: datetime) -> None:
 )
 def test_a_moment_is_told_on_the_local_clock_with_its_distance(ago: timedelta, words: str) -> None:
     assert moments.describe(NOW - ago, NOW, BERLIN) == words
+
+
+@pytest.mark.parametrize(
+    ("error_ms", "said"),
+    [
+        (0, "± 1 s"), (1, "± 1 s"), (1001, "± 2 s"), (119_000, "± 119 s"), (120_000, "± 2 min"),
+        (120_001, "± 3 min"), (7_199_000, "± 120 min"), (7_200_000, "± 2 h"), (7_200_001, "± 3 h"),
+    ],
+)  # fmt: skip
+def test_an_error_is_rounded_up_never_down(error_ms: int, said: str) -> None:
+    assert moments.within(error_ms) == said
+
+
+def test_a_span_says_its_day_once() -> None:
+    assert moments.span("today 14:02", "today 17:40") == "today 14:02 to 17:40"
+    assert moments.span("Mon 16 Nov 23:50", "Tue 17 Nov 00:10") == "Mon 16 Nov 23:50 to Tue 17 Nov 00:10"

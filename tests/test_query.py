@@ -53,9 +53,11 @@ def test_the_last_sighting_stands_first(filled: Commands) -> None:
 
 def test_the_object_has_the_keys_of_the_contract(filled: Commands, home: Path, card: Path) -> None:
     answer = filled("query", "red", "--limit", 2, "--json").object
-    assert list(answer) == ["query", "verdict", "searched", "hits", "sightings", "took_ms"]
+    assert list(answer) == [
+        "query", "verdict", "searched", "hits", "sightings", "took_ms", "taught", "since", "best",
+    ]  # fmt: skip
     assert answer["verdict"] == "seen"
-    assert answer["searched"] == {"photos": 30, "segments": 34, "space": "colours@1"}
+    assert answer["searched"] == {"photos": 30, "segments": 34, "space": "colours@1", "pair": "custom", "untimed": 0}
     assert set(answer["took_ms"]) == {"load", "embed", "search", "total"}
     hit = answer["hits"][0]
     assert list(hit) == ["rank", "score", "probability", "photo", "boxes"]
@@ -68,6 +70,7 @@ def test_the_object_has_the_keys_of_the_contract(filled: Commands, home: Path, c
         "path": str(home / "originals" / digest[:2] / f"{digest}.jpg"),
         "captured_at": hit["photo"]["captured_at"],
         "captured_at_source": "exif",
+        "captured_at_error_ms": None,
         "camera": None,
         "width": 320,
         "height": 240,
@@ -85,6 +88,46 @@ def test_sightings_are_runs_in_time_the_latest_first(filled: Commands) -> None:
     answer = filled("query", "red", "--json").object
     times = [(one["first"][11:16], one["last"][11:16], one["photos"]) for one in answer["sightings"]]
     assert times == [("08:50", "08:50", 1), ("08:10", "08:12", 2)]
+
+
+def test_a_sighting_has_its_photo_and_box_even_where_the_limit_cuts_its_hit_off(filled: Commands) -> None:
+    answer = filled("query", "red", "--limit", 1, "--json").object
+    later, earlier = answer["sightings"]
+    assert [hit["rank"] for hit in answer["hits"]] == [later["best"]]
+    assert earlier["photo"]["name"] in {"IMG_0010.jpg", "IMG_0012.jpg"}
+    assert abs(earlier["boxes"][0]["left"] - SQUARE[0]) <= 2
+
+
+def test_the_newest_stand_first_where_that_is_asked_and_keep_their_rank(filled: Commands) -> None:
+    newest = filled("query", "red", "--sort", "newest", "--json").object["hits"]
+    assert [hit["photo"]["name"][4:8] for hit in newest] == ["0050", "0012", "0010"]
+    ranks = {hit["photo"]["name"]: hit["rank"] for hit in filled("query", "red", "--json").object["hits"]}
+    assert {hit["photo"]["name"]: hit["rank"] for hit in newest} == ranks
+    one = filled("query", "red", "--sort", "newest", "--limit", 1, "--json").object["hits"]
+    assert one == newest[:1]
+
+
+def test_words_list_sightings_and_each_photo_only_when_asked(filled: Commands) -> None:
+    brief, full = filled("query", "red").out, filled("query", "red", "--photos").out
+    assert "IMG_0010.jpg" not in brief or "IMG_0012.jpg" not in brief
+    assert "IMG_0010.jpg" in full
+    assert "IMG_0012.jpg" in full
+    assert full.startswith(brief)
+
+
+def test_the_reason_is_told_where_it_is_asked_for(filled: Commands) -> None:
+    told = filled("query", "red", "--not", "blue", "--explain").out
+    assert "because segment 1 answers 'red'" in told
+    assert "not blue: cosine" in told
+    why = filled("query", "red", "--not", "blue", "--explain", "--json").object["hits"][0]["why"]
+    assert (why["matched"], why["probe"]) == ("segment", "red")
+    assert [(clue["label"], clue["against"]) for clue in why["clues"]] == [("red", False), ("blue", True)]
+    assert "why" not in filled("query", "red", "--json").object["hits"][0]
+
+
+def test_spoken_times_reach_the_filter(filled: Commands) -> None:
+    searched = filled("query", "red", "--after", "2026-11-20T08:30Z", "--before", "last year", "--json").object
+    assert searched["verdict"] == "empty"
 
 
 def test_a_photo_stands_once(filled: Commands) -> None:
@@ -113,7 +156,10 @@ def test_what_was_never_there_is_not_seen_but_nothing_is_hidden(filled: Commands
 def test_a_range_without_photos_is_empty_which_is_not_the_same_as_not_seen(filled: Commands) -> None:
     done = filled("query", "red", "--after", "2026-11-21T00:00Z")
     assert done.code == 1
-    assert done.out.startswith("There is no photo after 2026-11-21")
+    from archive import moments
+
+    begin = moments.calendar(datetime(2026, 11, 21, tzinfo=UTC), datetime.now(UTC))
+    assert done.out == f"There is no photo after {begin}.\n"
     assert filled("query", "red", "--after", "2026-11-21T00:00Z", "--json").object["verdict"] == "empty"
 
 
@@ -153,7 +199,7 @@ def test_saved_pictures_have_the_box_drawn(filled: Commands, tmp_path: Path) -> 
 
 
 def test_a_text_is_embedded_once(filled: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
-    from archive import bootstrap
+    from archive import parts
     from tests.fakes import ColourEmbedder
 
     asked: list[str] = []
@@ -163,7 +209,7 @@ def test_a_text_is_embedded_once(filled: Commands, monkeypatch: pytest.MonkeyPat
             asked.extend(texts)
             return super().embed_text(texts)
 
-    monkeypatch.setitem(bootstrap.EMBEDDERS, "colours", Counting)
+    monkeypatch.setitem(parts.EMBEDDERS, "colours", Counting)
     first = filled("query", "red", "--json").object["hits"]
     assert filled("query", "red", "--json").object["hits"] == first
     assert asked == ["red"]

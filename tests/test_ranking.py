@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from archive import ranking
-from archive.types import Box, Pack
+from archive import probes, ranking
+from archive.types import Box, Example, Pack
 
 
 def pack(photo_id: int, *cosines: float) -> Pack:
@@ -16,7 +16,8 @@ def pack(photo_id: int, *cosines: float) -> Pack:
     return Pack(photo_id, boxes, np.ones(len(cosines), np.float32), vectors)
 
 
-QUERY = np.array([[1.0, 0.0]], dtype=np.float32)
+RIGHT = np.array([[1.0, 0.0]], dtype=np.float32)
+QUERY = probes.compose(Example("right", RIGHT), [], [], RIGHT)
 
 
 def test_a_photo_scores_the_mean_of_its_frame_and_its_best_segment() -> None:
@@ -54,7 +55,7 @@ def test_scoring_many_packs_equals_scoring_each_alone() -> None:
 
 def test_nothing_to_score_is_no_error() -> None:
     scores = ranking.score([], QUERY)
-    assert len(scores.photos) == len(scores.segments) == 0
+    assert len(scores.photos) == len(scores.fused) == 0
 
 
 def test_boxes_stand_best_first_and_leave_out_what_lies_far_below() -> None:

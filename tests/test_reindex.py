@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from archive import bootstrap
+from archive import parts
 from archive import settings as archive_settings
 from archive.catalog.driver import connect_to_write
 from archive.segmenters.whole import WholeSegmenter
@@ -47,7 +47,7 @@ class FailingEmbedder(OtherEmbedder):
 @pytest.fixture
 def filled(archive: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Commands:
     """An archive of twelve photos, and other parts to change to."""
-    monkeypatch.setitem(bootstrap.EMBEDDERS, "other", OtherEmbedder)
+    monkeypatch.setitem(parts.EMBEDDERS, "other", OtherEmbedder)
     coloured_photos.day(tmp_path / "card", 12, NOON)
     assert archive("ingest", tmp_path / "card").code == 0
     return archive
@@ -79,10 +79,10 @@ def test_the_old_pair_answers_until_the_new_one_has_seen_every_photo(filled: Com
 def test_a_reindex_that_was_cut_off_goes_on(filled: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
     filled("models", "use", "--segmenter", "colours", "--embedder", "other")
     FailingEmbedder.photos = 0
-    monkeypatch.setitem(bootstrap.EMBEDDERS, "other", FailingEmbedder)
+    monkeypatch.setitem(parts.EMBEDDERS, "other", FailingEmbedder)
     assert filled("reindex").code == 130
     assert space_of(filled) == "colours@1"
-    monkeypatch.setitem(bootstrap.EMBEDDERS, "other", OtherEmbedder)
+    monkeypatch.setitem(parts.EMBEDDERS, "other", OtherEmbedder)
     rest = int(filled("reindex").out.split(" ")[0])
     assert 0 < rest < 12
     assert space_of(filled) == "colours@2"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from archive import bootstrap
+from archive import parts
 from archive import settings as archive_settings
 from archive.catalog.driver import connect_to_write
 from archive.originals import Originals
@@ -96,7 +96,7 @@ def test_repair_makes_whole_what_the_card_and_the_originals_can_give_and_loses_n
 def test_rotten_vectors_of_a_pair_that_was_left_behind_just_go(
     filled: Commands, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(bootstrap.EMBEDDERS, "other", OtherEmbedder)
+    monkeypatch.setitem(parts.EMBEDDERS, "other", OtherEmbedder)
     assert filled("models", "use", "--segmenter", "colours", "--embedder", "other").code == 0
     assert filled("reindex").code == 0
     with closing(connect_to_write(settings.catalog)) as connection:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import hypothesis
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from archive import bootstrap, search, shelving, verdicts
+from archive.catalog.driver import connect_to_write
 from archive.catalog.writer import NewPhoto
 from archive.indexes.faiss_shards import FaissIndex
 from archive.settings import Settings
-from archive.types import CaptureSource, CaptureTime, Pack, Pair, Query, Verdict
+from archive.types import CaptureSource, CaptureTime, Pack, Pair, Query, Sort, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,6 +120,81 @@ def test_a_filter_counts_inside_the_search(settings: Settings, pair_id: int) -> 
     answer = ask(settings, pair_id, Query("7", limit=5, after=after, before=before))
     assert sorted(one.hit.photo.name for one in answer.sightings) == ["120.jpg", "80.jpg"]
     assert answer.searched.photos == 80
+
+
+@pytest.fixture(scope="module")
+def sealed(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """An archive whose first 300 photos are in shards, and of which every seventh has no known time."""
+    home = tmp_path_factory.mktemp("sealed") / "home"
+    shutil.copytree(template, home)
+    settings = Settings(home=home, weights=home)
+    with closing(connect_to_write(settings.catalog)) as connection:
+        connection.execute("UPDATE photos SET captured_at_us = NULL, captured_at_source = 'unknown' WHERE id % 7 = 0")
+        connection.execute("UPDATE photos SET camera = 'left' WHERE id % 2 = 0")
+    with bootstrap.writing(settings) as catalog:
+        index = bootstrap.index(settings, catalog, 1, PAIR)
+        for first, last in ((1, 150), (151, 300)):
+            packs = list(catalog.packs(1, first, last))
+            ids = np.concatenate([np.arange(10) + (one.photo_id << 10) for _, one in packs])
+            shard = index.add(ids, np.concatenate([one.vectors for _, one in packs]), (first, last))
+            catalog.replace_shards(1, [shard], [])
+    return settings
+
+
+def brute_force(settings: Settings, query: Query) -> list[int]:
+    """Photo ids in the order of the mean of frame and best segment, after every photo was held against the filter."""
+    with bootstrap.reading(settings) as reader:
+        packs = {one.photo_id: one for _, one in reader.packs(1)}
+        photos = reader.photos(packs)
+    vector = Directions().embed_text([query.text])[0]
+    scored = []
+    for number, photo in photos.items():
+        taken = photo.captured_at
+        if query.after and not (taken and taken >= query.after):
+            continue
+        if query.before and not (taken and taken < query.before):
+            continue
+        if query.camera and photo.camera != query.camera:
+            continue
+        cosines = packs[number].vectors @ vector
+        scored.append((-float(np.float32(cosines[0] + cosines[1:].max())), -number))
+    return [-number for _, number in sorted(scored)]
+
+
+MINUTES = st.one_of(st.none(), st.integers(-10, PHOTOS + 10))
+
+
+@hypothesis.settings(max_examples=25, deadline=None)
+@given(
+    text=st.sampled_from(["7", "8", "9"]),
+    after=MINUTES,
+    before=MINUTES,
+    camera=st.sampled_from([None, "left", "nobody's"]),
+    sort=st.sampled_from(Sort),
+)
+def test_a_filtered_answer_is_brute_force_over_the_filtered_photos_and_few_begin_many(
+    sealed: Settings, text: str, after: int | None, before: int | None, camera: str | None, sort: Sort
+) -> None:
+    begin, end = (None if minute is None else MORNING + timedelta(minutes=minute) for minute in (after, before))
+    query = Query(text, limit=PHOTOS, after=begin, before=end, camera=camera)
+    expected = brute_force(sealed, query)
+    everything = ask(sealed, 1, replace(query, everything=True))
+    assert [hit.photo.id for hit in everything.hits] == expected
+    assert everything.searched.photos == len(expected)
+    assert (everything.verdict is Verdict.EMPTY) == (not expected)
+    many = ask(sealed, 1, replace(query, limit=10, sort=sort)).hits
+    listed = {hit.photo.id for hit in ask(sealed, 1, query).hits}
+    assert {hit.photo.id for hit in many} <= listed
+    if sort is Sort.RELEVANCE:
+        assert [hit.photo.id for hit in many] == [number for number in expected if number in listed][:10]
+    for limit in (1, 3):
+        assert ask(sealed, 1, replace(query, limit=limit, sort=sort)).hits == many[:limit]
+
+
+def test_photos_of_unknown_time_are_found_and_counted_where_a_range_leaves_them_out(sealed: Settings) -> None:
+    everything = ask(sealed, 1, Query("7", limit=PHOTOS, everything=True))
+    assert sum(hit.photo.captured_at is None for hit in everything.hits) == PHOTOS // 7
+    assert ask(sealed, 1, Query("7", after=MORNING)).searched.untimed == PHOTOS // 7
 
 
 def test_half_sealed_is_searched_whole(settings: Settings, pair_id: int) -> None:

@@ -11,7 +11,17 @@ from sqlalchemy import insert
 
 from archive.catalog import values
 from archive.catalog.packing import encode
-from archive.catalog.rows import MarkRow, PackRow, PairRow, PhotoRow, ShardRow, SourceRow
+from archive.catalog.rows import (
+    ExemplarRow,
+    ExemplarVectorRow,
+    MarkRow,
+    PackRow,
+    PairRow,
+    PhotoRow,
+    ShardRow,
+    SourceRow,
+    ThingRow,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +29,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from archive.catalog.writer import NewPhoto
-    from archive.types import Mark, Pack, Pair, Shard
+    from archive.things import NewExemplar
+    from archive.types import Mark, Pack, Pair, Shard, Vectors
 
 _PAIR = insert(PairRow).returning(PairRow.id)
 _PHOTO = insert(PhotoRow).returning(PhotoRow.id)
@@ -27,6 +38,9 @@ _SOURCE = insert(SourceRow)
 _PACK = insert(PackRow)
 _MARK = insert(MarkRow)
 _SHARD = insert(ShardRow)
+_THING = insert(ThingRow).returning(ThingRow.id)
+_EXEMPLAR = insert(ExemplarRow).returning(ExemplarRow.id)
+_EXEMPLAR_VECTOR = insert(ExemplarVectorRow)
 
 
 def insert_pair(connection: Connection, pair: Pair) -> int:
@@ -55,6 +69,11 @@ def insert_photo(connection: Connection, new: NewPhoto, generation: int) -> int:
         "width": new.width,
         "height": new.height,
         "added_generation": generation,
+        "captured_error_ms": new.capture.error_ms,
+        "condition": new.condition,
+        "session_id": new.place and new.place.session_id,
+        "number": new.place and new.place.number,
+        "mono_ms": new.place and new.place.mono_ms,
     }
     return int(connection.execute(_PHOTO, row).scalar_one())
 
@@ -99,3 +118,29 @@ def insert_shard(connection: Connection, pair_id: int, shard: Shard, generation:
         "generation": generation,
     }
     connection.execute(_SHARD, row)
+
+
+def insert_thing(connection: Connection, name: str) -> int:
+    """Add a thing that is taught; its id."""
+    return int(connection.execute(_THING, {"name": name}).scalar_one())
+
+
+def insert_exemplar(connection: Connection, thing_id: int, new: NewExemplar) -> int:
+    """Add a picture of a taught thing; its id. Its vector comes separately."""
+    left, top, right, bottom = new.box
+    row = {
+        "thing_id": thing_id,
+        "photo_id": new.photo_id,
+        "picture": new.picture,
+        "left": left,
+        "top": top,
+        "right": right,
+        "bottom": bottom,
+    }
+    return int(connection.execute(_EXEMPLAR, row).scalar_one())
+
+
+def insert_exemplar_vector(connection: Connection, exemplar_id: int, space: str, vector: Vectors) -> None:
+    """Add the vector (1, dim) of an exemplar in a space."""
+    row = {"exemplar_id": exemplar_id, "space": space, "vector": vector.astype("<f4").tobytes()}
+    connection.execute(_EXEMPLAR_VECTOR, row)

@@ -19,6 +19,8 @@ from archive.errors import CatalogDamaged
 from archive.types import MAX_SEGMENTS, Pack
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from archive.types import Vectors
 
 MAX_SIDE = 65_535
@@ -71,6 +73,12 @@ def decode(packed: PackedPack, photo_id: int, pair_id: int, dim: int) -> Pack:
         confidences=np.frombuffer(confidences, "<f2").astype(np.float32),
         vectors=_unit_rows(np.frombuffer(vectors, "<f2").reshape(count, dim).astype(np.float32)),
     )
+
+
+def first_row(vectors: bytes) -> NDArray[np.float32]:
+    """The unit vector (dim,) that the beginning of a pack's vectors holds: that of the whole frame."""
+    row: NDArray[np.float32] = _unit_rows(np.frombuffer(vectors, "<f2").astype(np.float32)[np.newaxis])[0]
+    return row
 
 
 def _refuse_malformed(pack: Pack) -> None:

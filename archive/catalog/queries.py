@@ -12,13 +12,17 @@ import json
 from typing import TYPE_CHECKING, NamedTuple
 
 from archive.catalog import values
-from archive.catalog.packing import PackedPack, decode
+from archive.catalog.packing import PackedPack, decode, first_row
 from archive.errors import CatalogDamaged
+from archive.sessions import Anchor, AnchorSource, Session, SessionKey
 from archive.types import Mark
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from archive.types import Ids, Pack, Pair, Photo, Shard
 
@@ -114,7 +118,7 @@ def photos(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, Phot
     """Photos by id; ids that are not there are left out. A photo's name is that of its first source."""
     rows = connection.execute(
         """SELECT p.id, p.digest, (SELECT name FROM sources WHERE photo_id = p.id ORDER BY id LIMIT 1), p.suffix,
-                  p.captured_at_us, p.captured_at_source, p.camera, p.width, p.height
+                  p.captured_at_us, p.captured_at_source, p.camera, p.width, p.height, p.captured_error_ms
            FROM json_each(?) wanted CROSS JOIN photos p ON p.id = wanted.value""",
         (as_json(ids),),
     )
@@ -125,7 +129,7 @@ def every_photo(connection: sqlite3.Connection) -> Iterator[tuple[Photo, int]]:
     """Every photo with the bytes of its original, in the order of ids."""
     rows = connection.execute(
         """SELECT p.size, p.id, p.digest, (SELECT name FROM sources WHERE photo_id = p.id ORDER BY id LIMIT 1),
-                  p.suffix, p.captured_at_us, p.captured_at_source, p.camera, p.width, p.height
+                  p.suffix, p.captured_at_us, p.captured_at_source, p.camera, p.width, p.height, p.captured_error_ms
            FROM photos p ORDER BY p.id"""
     )
     for size, *columns in rows:
@@ -143,7 +147,7 @@ def photos_without_pack(connection: sqlite3.Connection, pair_id: int) -> Iterato
     while True:
         page = connection.execute(
             """SELECT p.id, p.digest, (SELECT name FROM sources WHERE photo_id = p.id ORDER BY id LIMIT 1), p.suffix,
-                      p.captured_at_us, p.captured_at_source, p.camera, p.width, p.height
+                      p.captured_at_us, p.captured_at_source, p.camera, p.width, p.height, p.captured_error_ms
                FROM photos p
                WHERE p.id > ? AND NOT EXISTS (SELECT 1 FROM packs k WHERE k.pair_id = ? AND k.photo_id = p.id)
                ORDER BY p.id LIMIT 256""",
@@ -153,6 +157,45 @@ def photos_without_pack(connection: sqlite3.Connection, pair_id: int) -> Iterato
             return
         yield from map(values.photo, page)
         after = page[-1][0]
+
+
+def sessions(connection: sqlite3.Connection) -> dict[int, Session]:
+    """Every session of the wearable by id, in the order in which they were met."""
+    anchors: dict[int, list[Anchor]] = {}
+    rows = connection.execute("SELECT session_id, mono_ms, utc_ms, error_ms, source FROM anchors ORDER BY mono_ms")
+    for session_id, mono_ms, utc_ms, error_ms, source in rows:
+        anchors.setdefault(session_id, []).append(Anchor(mono_ms, utc_ms, error_ms, AnchorSource(source)))
+    rows = connection.execute(
+        """SELECT id, device, number, nonce, sleep, last_mono_ms, begun_after_ms, begun_before_ms
+           FROM sessions ORDER BY id"""
+    )
+    return {
+        session_id: Session(
+            SessionKey(device, number, nonce), sleep, last_mono_ms, tuple(anchors.get(session_id, ())), after, before
+        )
+        for session_id, device, number, nonce, sleep, last_mono_ms, after, before in rows
+    }
+
+
+def session_photos(connection: sqlite3.Connection, session_id: int) -> dict[int, int | None]:
+    """The session's clock at the shutter of each of its photos, by photo id."""
+    return dict(connection.execute("SELECT id, mono_ms FROM photos WHERE session_id = ?", (session_id,)))
+
+
+def session_numbers(connection: sqlite3.Connection, key: SessionKey) -> set[int]:
+    """The numbers of a session's photos that are in."""
+    rows = connection.execute(
+        """SELECT p.number FROM sessions s JOIN photos p ON p.session_id = s.id
+           WHERE s.device = ? AND s.number = ? AND s.nonce = ?""",
+        key,
+    )
+    return {number for (number,) in rows}
+
+
+def is_placed(connection: sqlite3.Connection, photo_id: int) -> bool:
+    """Whether it is known where in its session a photo stands."""
+    row = connection.execute("SELECT session_id FROM photos WHERE id = ?", (photo_id,)).fetchone()
+    return row is not None and row[0] is not None
 
 
 def pending(connection: sqlite3.Connection, pair_id: int) -> int:
@@ -204,6 +247,16 @@ def packs_of(
     )
     whole = ((photo, _whole(PackedPack(*blobs), photo, pair_id, dim, damaged)) for photo, *blobs in rows)
     return {photo: pack for photo, pack in whole if pack is not None}
+
+
+def frames_of(connection: sqlite3.Connection, pair_id: int, photo_ids: Iterable[int]) -> dict[int, NDArray[np.float32]]:
+    """The vectors of those photos as wholes, by photo id. What the checksum of a pack says is not looked at."""
+    rows = connection.execute(
+        """SELECT k.photo_id, substr(k.vectors, 1, 2 * ?)
+           FROM json_each(?) wanted CROSS JOIN packs k ON k.pair_id = ? AND k.photo_id = wanted.value""",
+        (_dim(connection, pair_id), as_json(photo_ids), pair_id),
+    )
+    return {photo: first_row(vectors) for photo, vectors in rows}
 
 
 def shards(connection: sqlite3.Connection, pair_id: int) -> list[Shard]:

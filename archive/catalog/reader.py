@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from archive.catalog import queries, values
+from archive.catalog import queries, taught, values
 from archive.catalog.driver import archive_error, archive_errors, connect_to_read, sqlite_module
 from archive.catalog.queries import LAST_ID, Span, State
 from archive.catalog.revisions import HEAD, stored_revision
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from numpy.typing import NDArray
+
+    from archive.sessions import SessionKey
+    from archive.things import Thing
     from archive.types import Ids, Mark, Pack, Pair, Photo, Shard, Vectors
 
 
@@ -154,6 +158,10 @@ class CatalogReader:
         """What may keep photos from showing a thing, by photo id; photos without a mark are left out."""
         return queries.marks(self._connection)
 
+    def session_numbers(self, key: SessionKey) -> set[int]:
+        """The numbers of a session's photos that are in."""
+        return queries.session_numbers(self._connection, key)
+
     def packs(
         self, pair_id: int, after_pack: int = 0, photos: Ids | None = None, last_pack: int = LAST_ID
     ) -> Iterator[tuple[int, Pack]]:
@@ -163,6 +171,10 @@ class CatalogReader:
     def packs_of(self, pair_id: int, photo_ids: Iterable[int]) -> dict[int, Pack]:
         """The packs of those photos, by photo id; photos that the pair has not observed are left out."""
         return queries.packs_of(self._connection, pair_id, photo_ids, self.damaged)
+
+    def frames_of(self, pair_id: int, photo_ids: Iterable[int]) -> dict[int, NDArray[np.float32]]:
+        """The vectors (dim,) of those photos as wholes, by photo id, without the rest of their packs."""
+        return queries.frames_of(self._connection, pair_id, photo_ids)
 
     def unsealed_packs(self, pair_id: int, photos: Ids | None = None) -> Iterator[tuple[int, Pack]]:
         """The packs that no shard covers, with their ids, in order; with `photos`, only theirs."""
@@ -182,6 +194,14 @@ class CatalogReader:
         query = "SELECT vector FROM texts WHERE space = ? AND text = ?"
         row = self._connection.execute(query, (space, text)).fetchone()
         return None if row is None else np.frombuffer(row[0], "<f4").astype(np.float32)[np.newaxis]
+
+    def things(self, space: str) -> list[Thing]:
+        """Every thing that was taught, with the vectors that its exemplars have in that space."""
+        return taught.things(self._connection, space)
+
+    def exemplar_picture(self, exemplar_id: int) -> bytes:
+        """The JPEG of an exemplar."""
+        return taught.picture(self._connection, exemplar_id)
 
     def summary(self) -> Summary:
         """What is in the archive, for a person."""

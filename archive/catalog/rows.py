@@ -57,7 +57,10 @@ class PhotoRow(Row):
 
     captured_at_us           microseconds since 1970 in UTC, null where the time is unknown
     captured_offset_minutes  local time's distance east of UTC, where the photo says it
+    captured_error_ms        the most by which the time may be wrong, null where nobody can tell
     added_generation         the commit that brought it
+    session_id, number, mono_ms   which photo of which session of the wearable it is, and the session's clock then
+    condition                whole or damaged, by the digest that the wearable gave its photo; null where it gave none
     """
 
     __tablename__ = "photos"
@@ -67,6 +70,7 @@ class PhotoRow(Row):
         CheckConstraint("captured_offset_minutes BETWEEN -1440 AND 1440", name="offset_within_a_day"),
         Index(None, "captured_at_us"),
         Index(None, "camera", "captured_at_us"),
+        Index(None, "session_id", "number"),
         {"sqlite_autoincrement": True},
     )
 
@@ -81,6 +85,39 @@ class PhotoRow(Row):
     height: Mapped[int]
     added_generation: Mapped[int]
     captured_offset_minutes: Mapped[int | None]
+    captured_error_ms: Mapped[int | None]
+    session_id: Mapped[int | None] = mapped_column(ForeignKey("sessions.id"))
+    number: Mapped[int | None]
+    mono_ms: Mapped[int | None]
+    condition: Mapped[str | None]
+
+
+class SessionRow(Row):
+    """A session of the wearable; see `archive.sessions.Session`. Ids ascend in the order in which sessions were met."""
+
+    __tablename__ = "sessions"
+    __table_args__ = (UniqueConstraint("device", "number", "nonce"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    device: Mapped[str]
+    number: Mapped[int]
+    nonce: Mapped[str]
+    sleep: Mapped[str]
+    last_mono_ms: Mapped[int]
+    begun_after_ms: Mapped[int | None]
+    begun_before_ms: Mapped[int | None]
+
+
+class AnchorRow(Row):
+    """A moment at which a session's clock met the world's; see `archive.sessions.Anchor`."""
+
+    __tablename__ = "anchors"
+
+    session_id: Mapped[int] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True)
+    source: Mapped[str] = mapped_column(primary_key=True)
+    mono_ms: Mapped[int] = mapped_column(primary_key=True)
+    utc_ms: Mapped[int]
+    error_ms: Mapped[int]
 
 
 class SourceRow(Row):
@@ -182,3 +219,42 @@ class TextRow(Row):
     text: Mapped[str] = mapped_column(primary_key=True)
     vector: Mapped[bytes]
     generation: Mapped[int]
+
+
+class ThingRow(Row):
+    """A thing that was taught, by the name that a query may say."""
+
+    __tablename__ = "things"
+    __table_args__ = (UniqueConstraint("name"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+
+
+class ExemplarRow(Row):
+    """One picture of a taught thing: a JPEG of the box and what surrounds it, and the box in that picture.
+
+    The picture is kept so that another pair can embed it. One that shows a photo of the archive goes with that photo.
+    """
+
+    __tablename__ = "exemplars"
+    __table_args__ = (Index(None, "thing_id"), Index(None, "photo_id"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    thing_id: Mapped[int] = mapped_column(ForeignKey("things.id", ondelete="CASCADE"))
+    photo_id: Mapped[int | None] = mapped_column(ForeignKey("photos.id", ondelete="CASCADE"))
+    picture: Mapped[bytes]
+    left: Mapped[int]
+    top: Mapped[int]
+    right: Mapped[int]
+    bottom: Mapped[int]
+
+
+class ExemplarVectorRow(Row):
+    """The vector of an exemplar in one space: float32."""
+
+    __tablename__ = "exemplar_vectors"
+
+    exemplar_id: Mapped[int] = mapped_column(ForeignKey("exemplars.id", ondelete="CASCADE"), primary_key=True)
+    space: Mapped[str] = mapped_column(primary_key=True)
+    vector: Mapped[bytes]

@@ -43,6 +43,7 @@ class Summary:
     captured_by: dict[CaptureSource, int]
     first: datetime | None
     last: datetime | None
+    damaged: int
     sources: int
     original_bytes: int
     database_bytes: int
@@ -59,12 +60,14 @@ def summarize(connection: sqlite3.Connection, path: Path) -> Summary:
     by_source = connection.execute("SELECT captured_at_source, count(*) FROM photos GROUP BY captured_at_source")
     sources = connection.execute("SELECT count(*) FROM sources").fetchone()[0]
     marked = connection.execute("SELECT mark, count(*) FROM marks GROUP BY mark ORDER BY count(*) DESC, mark")
+    damaged = connection.execute("SELECT count(*) FROM photos WHERE condition = 'damaged'").fetchone()[0]
     answering, wanted = queries.answering(connection), queries.wanted(connection)
     return Summary(
         photos=photos,
         captured_by={CaptureSource(name): count for name, count in by_source},
         first=values.moment(first),
         last=values.moment(last),
+        damaged=damaged,
         sources=sources,
         original_bytes=original_bytes,
         database_bytes=_bytes_on_disk(path),

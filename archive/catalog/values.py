@@ -25,8 +25,8 @@ def moment(us: int | None) -> datetime | None:
 
 
 def photo(columns: Columns) -> Photo:
-    """A photo from id, digest, name, suffix, captured_at_us, captured_at_source, camera, width, height."""
-    photo_id, digest, name, suffix, captured_at_us, source, camera, width, height = columns
+    """A photo from id, digest, name, suffix, captured_at_us, its source, camera, width, height, captured_error_ms."""
+    photo_id, digest, name, suffix, captured_at_us, source, camera, width, height, error_ms = columns
     return Photo(
         id=photo_id,
         digest=digest.hex(),
@@ -37,6 +37,7 @@ def photo(columns: Columns) -> Photo:
         camera=camera,
         width=width,
         height=height,
+        captured_error_ms=error_ms,
     )
 
 

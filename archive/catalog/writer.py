@@ -13,19 +13,30 @@ from typing import TYPE_CHECKING, cast
 from sqlalchemy import bindparam, delete, update
 from sqlalchemy.exc import DBAPIError
 
-from archive.catalog import erasing, queries
+from archive.catalog import erasing, queries, taught
 from archive.catalog.driver import BUSY_TIMEOUT_MS, archive_error, archive_errors, sqlite_module
 from archive.catalog.engine import writing_engine
-from archive.catalog.inserts import insert_marks, insert_pack, insert_pair, insert_photo, insert_shard, insert_source
+from archive.catalog.inserts import (
+    insert_exemplar,
+    insert_exemplar_vector,
+    insert_marks,
+    insert_pack,
+    insert_pair,
+    insert_photo,
+    insert_shard,
+    insert_source,
+    insert_thing,
+)
 from archive.catalog.packing import MAX_SIDE
 from archive.catalog.queries import LAST_ID
-from archive.catalog.rows import PackRow, PairRow, ShardRow, StateRow
+from archive.catalog.rows import ExemplarRow, PackRow, PairRow, ShardRow, StateRow, ThingRow
+from archive.catalog.timing import place_photo, update_times, upsert_session
 from archive.catalog.upgrade import bring_to_head
 from archive.errors import PhotoError, SpaceMismatch
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
     from typing import Self
@@ -33,7 +44,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from archive.catalog.queries import Span, State
-    from archive.types import CaptureTime, Mark, Pack, Pair, Photo, Shard
+    from archive.sessions import Session, SessionKey, SessionPlace
+    from archive.things import NewExemplar
+    from archive.types import Box, CaptureTime, Mark, Pack, Pair, Photo, Shard, Vectors
 
 CHECKPOINT_PATIENCE_MS = 2_000
 
@@ -51,7 +64,8 @@ class NewPhoto:
     """A photo that is about to be added, and where it was found.
 
     `digest` is the sha256 in hex of its `size` bytes; width and height are those of the upright photo. `name` and
-    `path` (relative to the source) are bytes as the system gave them; `modified` is in seconds since 1970.
+    `path` (relative to the source) are bytes as the system gave them; `modified` is in seconds since 1970. A photo of
+    the wearable has a `place` in its session, and a `condition`, whole or damaged, by its own digest.
     """
 
     digest: str
@@ -65,6 +79,8 @@ class NewPhoto:
     path: bytes
     modified: float | None
     marks: tuple[Mark, ...] = ()
+    place: SessionPlace | None = None
+    condition: str | None = None
 
 
 class Catalog:
@@ -149,6 +165,36 @@ class Catalog:
         with self._write():
             insert_source(self._connection, photo_id, name, path, modified)
         return True
+
+    def sessions(self) -> dict[int, Session]:
+        """Every session of the wearable by id, in the order in which they were met."""
+        return queries.sessions(self._driver)
+
+    def session_photos(self, session_id: int) -> dict[int, int | None]:
+        """The session's clock at the shutter of each of its photos, by photo id."""
+        return queries.session_photos(self._driver, session_id)
+
+    def session_numbers(self, key: SessionKey) -> set[int]:
+        """The numbers of a session's photos that are in."""
+        return queries.session_numbers(self._driver, key)
+
+    def keep_sessions(self, sessions: Iterable[Session], times: Mapping[int, CaptureTime]) -> list[int]:
+        """Keep what is known of sessions, and the times that photos (by id) get from it, in one transaction; their ids.
+
+        Anchors are added, none is taken away.
+        """
+        with self._write():
+            update_times(self._connection, times)
+            return [upsert_session(self._connection, session) for session in sessions]
+
+    def is_placed(self, photo_id: int) -> bool:
+        """Whether it is known where in its session a photo stands."""
+        return queries.is_placed(self._driver, photo_id)
+
+    def place_photo(self, photo_id: int, place: SessionPlace, capture: CaptureTime, condition: str | None) -> None:
+        """Say where a photo stands that was taken in before anybody knew."""
+        with self._write():
+            place_photo(self._connection, photo_id, place, capture, condition)
 
     def add_pack(self, pack: Pack, pair_id: int) -> None:
         """Add what another pair saw in a stored photo; a pack that the pair had of it, now damaged, goes."""
@@ -277,6 +323,48 @@ class Catalog:
     def pairs(self) -> dict[int, Pair]:
         """Every pair that the archive has known, by id."""
         return queries.pairs(self._driver)
+
+    def teach(self, name: str, new: Sequence[NewExemplar]) -> int:
+        """Add pictures of a thing, which is new if no thing has that name; how many it has now."""
+        with self._write():
+            thing_id = taught.thing_id(self._driver, name)
+            if thing_id is None:
+                thing_id = insert_thing(self._connection, name)
+            for exemplar in new:
+                exemplar_id = insert_exemplar(self._connection, thing_id, exemplar)
+                insert_exemplar_vector(self._connection, exemplar_id, exemplar.space, exemplar.vector)
+        return taught.exemplar_count(self._driver, thing_id)
+
+    def unteach(self, name: str, number: int | None = None) -> bool:
+        """Forget a thing, or its picture of that number, counted from 1; False if there is no such.
+
+        With its last picture a thing goes too.
+        """
+        thing_id = taught.thing_id(self._driver, name)
+        if thing_id is None:
+            return False
+        ids = taught.exemplar_ids(self._driver, thing_id)
+        if number is not None and not 1 <= number <= len(ids):
+            return False
+        with self._write():
+            if number is None or len(ids) == 1:
+                self._connection.execute(delete(ThingRow).where(ThingRow.id == thing_id))
+            else:
+                self._connection.execute(delete(ExemplarRow).where(ExemplarRow.id == ids[number - 1]))
+        return True
+
+    def exemplars_without_vector(self, space: str) -> list[tuple[int, bytes, Box]]:
+        """The exemplars that this space has not seen: id, JPEG, and the box in it."""
+        return taught.without_vector(self._driver, space)
+
+    def exemplars_of(self, photo_id: int) -> list[bytes]:
+        """The JPEGs of the exemplars that were taken from a photo."""
+        return taught.pictures_of_photo(self._driver, photo_id)
+
+    def add_exemplar_vector(self, exemplar_id: int, space: str, vector: Vectors) -> None:
+        """Add what a space makes of a stored exemplar."""
+        with self._write():
+            insert_exemplar_vector(self._connection, exemplar_id, space, vector)
 
     def checkpoint(self) -> bool:
         """Move SQLite's log into the main file and empty it; False if a reader kept it from finishing."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "ingest": "Copy photos from a card or folder, find the things in them, remember where they were.",
     "query": "Ask where something was last seen.",
+    "teach": "Show it a thing of your own by pictures, so that a query finds that one.",
     "status": "Show what is in the archive, how big it is, and what is pending.",
     "check": "Prove that the archive is whole, or name what is damaged.",
     "repair": "Put right what can be put right; says what it would do unless told --yes.",
@@ -29,6 +30,7 @@ COMMANDS = {
     "backup": "Copy the archive to another disk, or bring such a copy up to date.",
     "restore": "Make an archive anew from a backup, on this machine or another.",
     "forget": "Erase photos for good: by id, by time, or by camera.",
+    "clock": "Show a clock that the camera can read, to tell it the time.",
     "models": "List, pull and choose the pairs of models that see and understand.",
 }
 """Each command and its one line of help; a test holds them equal to the commands' own."""

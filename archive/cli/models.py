@@ -23,6 +23,7 @@ Examples:
   archive models list
   archive models pull standard
   archive models use standard
+  archive models use auto       the best pair that is on disk, as in a new archive
   archive models use --segmenter FastSAM-s.pt --embedder my-clip/
 """
 )
@@ -80,7 +81,7 @@ def pull(pair: str, settings: Settings, *, trust_on_first_use: bool) -> None:
 @pair_parts
 @common
 def use(pair: str | None, segmenter: str | None, embedder: str | None, settings: Settings) -> None:
-    """Choose the PAIR that this archive answers with, or parts of your own.
+    """Choose the PAIR that this archive answers with, or parts of your own; `auto` is the best that is on disk.
 
     Photos that are in already answer with their old pair until `archive reindex` has embedded all of them anew.
     """

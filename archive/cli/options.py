@@ -28,6 +28,11 @@ def common(command: Command) -> Command:
         callback=_resolved,
         help="The archive's folder. [default: $ARCHIVE_HOME, else the system's place for user files]",
     )(command)
+    return verbose(command)
+
+
+def verbose(command: Command) -> Command:
+    """`--verbose`, which the one catcher of errors reads."""
     return click.option("-v", "--verbose", is_flag=True, expose_value=False, help="Show where an error came from.")(
         command
     )

@@ -53,6 +53,8 @@ def _as_words(summary: Summary, now: datetime) -> Iterator[str]:
     if summary.captured_by:
         by_source = sorted(summary.captured_by.items(), key=lambda item: -item[1])
         yield f"  times by  {', '.join(f'{source.value} {count:,}' for source, count in by_source)}"
+    if summary.damaged:
+        yield f"  damaged   {summary.damaged:,} photos are not what the camera gave, and are marked"
     if summary.marks:
         told = ", ".join(f"{count:,} {mark.value.replace('_', ' ')}" for mark, count in summary.marks.items())
         yield f"  marked    {told}: kept, and ranked lower"
@@ -97,6 +99,7 @@ def _as_object(summary: Summary, home: str, uuid: str, generation: int) -> dict[
         "generation": generation,
         "photos": summary.photos,
         "sources": summary.sources,
+        "damaged": summary.damaged,
         "captured_by": {source.value: count for source, count in summary.captured_by.items()},
         "marks": {mark.value: count for mark, count in summary.marks.items()},
         "first": instant(summary.first),

@@ -4,7 +4,8 @@ A tower is a folder that `archive.embedders.export` writes:
 
     tower.json       what it is, how texts are cleaned, and the sha256 of the other files
     text.onnx        tokens int64 (n, length) -> unit rows float32 (n, dim)
-    text.onnx.data   the graph's weights, apart from it so that they are mapped into memory instead of copied
+    text.onnx.data   the graph's weights, apart from it so that they are mapped into memory instead of copied;
+                     a graph may take them from another file beside it instead
     tokenizer.json   the vocabulary in the format of Hugging Face's `tokenizers`, with truncation and padding
 """
 
@@ -144,7 +145,7 @@ def _read_description(folder: Path) -> Description:
         raise WeightsMissing(f"there is no text tower in {folder}; {REMEDY}")
     try:
         description = Description(**json.loads(path.read_bytes()))
-        complete = description.files.keys() == set(FILES)
+        complete = {GRAPH, VOCABULARY} <= description.files.keys()
     except (TypeError, ValueError, AttributeError) as error:
         raise WeightsRejected(f"{path} is damaged; {REMEDY}") from error
     if description.format != FORMAT or not complete:

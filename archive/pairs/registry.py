@@ -7,16 +7,17 @@ it from the architecture that open_clip itself ships.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
+from archive.cleanup import CleanUp
 from archive.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SegmenterKind = Literal["yolo", "sam", "grid", "whole"]
+SegmenterKind = Literal["yolo", "sam", "grid", "whole", "one-look"]
 Triple = tuple[float, float, float]
 
 
@@ -36,7 +37,7 @@ class SegmenterSpec:
     """A segmenter and its settings.
 
     `size` is the longer side of its input in pixels, `confidence` the least that a region needs, and `overlap` the IoU
-    above which the weaker of two regions goes. A `grid` or `whole` segmenter has no weights.
+    above which the weaker of two regions goes. A `grid`, `whole` or `one-look` segmenter has no weights to fetch.
     """
 
     name: str
@@ -72,6 +73,7 @@ class PairSpec:
     """A segmenter and an embedder that answer together.
 
     `crop_context` is the share of a box's width and height that is added on each of its sides before it is embedded.
+    A `shipped` pair comes with the archive itself; its embedder looks at regions, not at crops.
     """
 
     name: str
@@ -79,6 +81,8 @@ class PairSpec:
     embedder: EmbedderSpec
     purpose: str
     crop_context: float
+    cleanup: CleanUp = field(default_factory=CleanUp)
+    shipped: bool = False
 
     @property
     def files(self) -> tuple[Weights, ...]:
@@ -185,6 +189,17 @@ _PERCEPTION_L14 = EmbedderSpec(
     ),
 )
 
+_POCKET = PairSpec(
+    name="pocket",
+    segmenter=SegmenterSpec("pocket-regions", "one-look", None, size=1024, confidence=0.002, overlap=0.7),
+    embedder=EmbedderSpec("pocket", "pocket", (), _CLIP_PREPROCESSING),
+    purpose="comes with the archive and works at once: everyday things by their everyday names",
+    crop_context=0.0,
+    # A vector costs nothing but its bytes here, so smaller things may have one.
+    cleanup=CleanUp(least_side=5, least_share=1 / 20_000, same_overlap=0.5),
+    shipped=True,
+)
+
 PAIRS: Mapping[str, PairSpec] = MappingProxyType(
     {
         pair.name: pair
@@ -213,7 +228,14 @@ PAIRS: Mapping[str, PairSpec] = MappingProxyType(
                 purpose="exactly the published notebook, for comparison",
                 crop_context=0.0,
             ),
+            _POCKET,
         )
     }
 )
-"""Every pair by its name, the default first."""
+"""Every pair by its name, the recommended one first."""
+
+PREFERRED = ("standard", "large", "pocket")
+"""Pairs that may be chosen without being named, the best first; the last is always there."""
+
+AUTO = "auto"
+"""What stands for the best pair that is on disk."""

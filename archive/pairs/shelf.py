@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -16,14 +17,21 @@ from typing import TYPE_CHECKING
 
 from archive.errors import UsageError, WeightsMissing
 from archive.pairs import checking, registry
+from archive.verdicts import UNMEASURED, Calibration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from archive.pairs.download import Progress
     from archive.pairs.registry import EmbedderSpec, PairSpec, Weights
 
 CONFIG = "open_clip_config.json"
+SHIPPED = Path(__file__).parent
+"""Where pairs that come with the archive lie, each in a folder of its name."""
+
+CALIBRATION = "calibration.json"
+SHIPPED_LICENCE = "AGPL-3.0"
+WEIGHTS_SUFFIXES = (".onnx", ".safetensors")
 
 
 class State(StrEnum):
@@ -66,8 +74,28 @@ class PairRow:
 
 
 def listing(folder: Path) -> list[PairRow]:
-    """Every pair of the registry, the default first. Hashes nothing and opens no connection."""
+    """Every pair of the registry, the recommended one first. Opens no connection, and hashes only what is shipped."""
     return [_row(pair, folder) for pair in registry.PAIRS.values()]
+
+
+def best(folder: Path) -> str:
+    """The best pair that is on disk and may be chosen unasked; going by names and sizes, it hashes nothing."""
+    for name in registry.PREFERRED:
+        pair = registry.find(name)
+        if pair.shipped or _state(pair, tuple(_pulled_rows(pair, folder)), folder) is State.ON_DISK:
+            return name
+    raise UsageError("no pair of models is on disk; `archive models pull standard` fetches one")
+
+
+def shipped_folder(name: str) -> Path:
+    """The folder of a pair that comes with the archive."""
+    return SHIPPED / name
+
+
+def calibration(name: str) -> Calibration:
+    """What scores mean in the space of a pair, where that was measured."""
+    path = shipped_folder(name) / CALIBRATION
+    return Calibration(**json.loads(path.read_bytes())) if path.is_file() else UNMEASURED
 
 
 def pull(
@@ -86,6 +114,8 @@ def pull(
     from archive.pairs.download import fetch  # brings http and ssl, which nothing but a pull needs
 
     pair = registry.find(name)
+    if pair.shipped:
+        return
     for weights, place in _places(pair, folder):
         fetch(
             weights,
@@ -123,7 +153,7 @@ def _embedder_folder(pair: PairSpec, folder: Path) -> Path:
 
 
 def _row(pair: PairSpec, folder: Path) -> PairRow:
-    files = tuple(_file_row(weights, place) for weights, place in _places(pair, folder))
+    files = tuple(_shipped_rows(pair) if pair.shipped else _pulled_rows(pair, folder))
     sizes = [file.size for file in files if file.size is not None]
     return PairRow(
         name=pair.name,
@@ -133,9 +163,21 @@ def _row(pair: PairSpec, folder: Path) -> PairRow:
         licences=tuple(dict.fromkeys(file.licence for file in files)),
         size=sum(sizes) if len(sizes) == len(files) else None,
         pinned=all(file.sha256 for file in files),
-        state=_state_of(files, config=_embedder_folder(pair, folder) / CONFIG),
+        state=_state(pair, files, folder),
         files=files,
     )
+
+
+def _pulled_rows(pair: PairSpec, folder: Path) -> Iterator[FileRow]:
+    for weights, place in _places(pair, folder):
+        yield _file_row(weights, place)
+
+
+def _shipped_rows(pair: PairSpec) -> Iterator[FileRow]:
+    for path in sorted(shipped_folder(pair.name).iterdir()):
+        if path.suffix in WEIGHTS_SUFFIXES:
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            yield FileRow(path.name, path, SHIPPED_LICENCE, digest, path.stat().st_size, State.ON_DISK)
 
 
 def _file_row(weights: Weights, place: Path) -> FileRow:
@@ -148,10 +190,12 @@ def _file_row(weights: Weights, place: Path) -> FileRow:
     return FileRow(weights.file, path, weights.licence, weights.sha256, weights.size or size, state)
 
 
-def _state_of(files: tuple[FileRow, ...], config: Path) -> State:
+def _state(pair: PairSpec, files: tuple[FileRow, ...], folder: Path) -> State:
+    if pair.shipped:
+        return State.ON_DISK
     states = {file.state for file in files}
     if states == {State.ON_DISK}:
-        return State.ON_DISK if config.is_file() else State.PARTIAL
+        return State.ON_DISK if (_embedder_folder(pair, folder) / CONFIG).is_file() else State.PARTIAL
     return State.MISSING if states == {State.MISSING} else State.PARTIAL
 
 

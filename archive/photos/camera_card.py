@@ -10,17 +10,20 @@ from __future__ import annotations
 
 import re
 from binascii import crc32
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from archive.errors import SourceVanished
+from archive.photos.cards import is_gone
+from archive.sessions import Anchor, AnchorSource, Session, SessionKey, shortest_ms
 from archive.types import CaptureSource, CaptureTime
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import tzinfo
     from pathlib import Path
 
@@ -38,22 +41,6 @@ _NOTE = re.compile(
     rb"clk=(none|ntp|usb) utc=(-|\d+) age=(-|-?\d+) tz=(-?\d+) len=(\d+) sha=([0-9a-f]{16}) "
 )
 _EARLIEST_OLD_NAME = 1_577_836_800  # 2020: the first boards kept counting from 1970 where nobody set their clock
-
-
-class Anchor(NamedTuple):
-    """A moment at which the session's clock (`mono_ms`) and the world's (`utc_ms`) are both known, within an error."""
-
-    mono_ms: int
-    utc_ms: int
-    error_ms: int
-
-
-class SessionKey(NamedTuple):
-    """Names a session among all sessions of all cameras; `nonce` tells sessions apart after numbers began anew."""
-
-    device: str
-    number: int
-    nonce: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +67,12 @@ class Condition(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CardPhoto:
-    """A photo file of a session; `note` is None where its head cannot be read."""
+    """A photo file of a session; `note` is None where its head cannot be read, or where it `is_empty`."""
 
     path: Path
     number: int
     note: Note | None
+    is_empty: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,27 +106,45 @@ class CardSession:
     journal: Journal
 
     def mono_of(self, photo: CardPhoto) -> int | None:
-        """When the shutter opened, on the session's clock; None where neither photo nor journal can say."""
-        if photo.note is None:
-            return self.journal.announced.get(photo.number)
-        return photo.note.mono_ms if photo.note.session == self.key else None
+        """When the shutter opened, on the session's clock; None where neither journal nor photo can say.
+
+        The journal goes first: each of its lines has a checksum, and a photo's note has none.
+        """
+        if photo.number in self.journal.announced:
+            return self.journal.announced[photo.number]
+        return photo.note.mono_ms if photo.note and photo.note.session == self.key else None
 
     @property
     def last_mono_ms(self) -> int:
         """The latest moment that the session is known to have lived."""
-        own = (photo.note.mono_ms for photo in self.photos if photo.note and photo.note.session == self.key)
+        own = (mono_ms for photo in self.photos if (mono_ms := self.mono_of(photo)) is not None)
         return max(
             [*own, *self.journal.announced.values(), *(event.mono_ms for event in self.journal.events)], default=0
         )
 
+    def as_known(self, read_ms: int) -> Session:
+        """What a card that is read at `read_ms` (Unix milliseconds) tells of the session."""
+        synced = self.journal.header.get("synced", "-")
+        return Session(
+            key=self.key,
+            sleep=self.journal.header.get("sleep", "deep"),
+            last_mono_ms=self.last_mono_ms,
+            anchors=self.anchors,
+            begun_after_ms=int(synced) if synced.isdigit() else None,
+            begun_before_ms=read_ms - shortest_ms(self.last_mono_ms),
+        )
+
     @property
     def anchors(self) -> tuple[Anchor, ...]:
-        """Every anchor of the card for this session, by mono time; the journal's own before what photos remember."""
+        """Every anchor of the card for this session, by mono time; the journal's own before what photos remember.
+
+        A note has no checksum, so an anchor that photos remember counts where two agree, or where nothing else tells.
+        """
         notes = (photo.note for photo in self.photos)
-        remembered = {
-            note.anchor.mono_ms: note.anchor for note in notes if note and note.anchor and note.session == self.key
-        }
-        return tuple(sorted((remembered | {anchor.mono_ms: anchor for anchor in self.journal.anchors}).values()))
+        told = Counter(note.anchor for note in notes if note and note.anchor and note.session == self.key)
+        agreed = [anchor for anchor, photos in told.items() if photos > 1]
+        remembered = agreed or (() if self.journal.anchors else told)
+        return tuple(sorted({anchor.mono_ms: anchor for anchor in (*remembered, *self.journal.anchors)}.values()))
 
 
 def is_card(root: Path) -> bool:
@@ -146,23 +152,42 @@ def is_card(root: Path) -> bool:
     return next(_session_folders(root), None) is not None
 
 
-def is_old_card(root: Path) -> bool:
-    """Whether this is a card of the first sketch: /Pictures/<seconds>.jpg."""
-    return next(old_photos(root), None) is not None
+def root_of(path: Path) -> Path | None:
+    """The card that a file lies on, by its place alone: ROOT/ARCHIVE/S0000123/000/00000000.JPG."""
+    if len(path.parents) < 4 or not _PHOTO.fullmatch(path.name) or not _SESSION.fullmatch(path.parents[1].name):
+        return None
+    return path.parents[3] if path.parents[2].name.upper() == "ARCHIVE" else None
 
 
-def read(root: Path) -> list[CardSession]:
+def is_old_photo(path: Path, root: Path) -> bool:
+    """Whether a file of the card at `root` is a photo of the first sketch: /Pictures/<seconds>.jpg."""
+    folder = path.parent
+    return folder.parent == root and folder.name.upper() == "PICTURES" and bool(_OLD_PHOTO.fullmatch(path.name))
+
+
+def read(root: Path, on_error: Callable[[Path, str], None]) -> list[CardSession]:
     """Every session of a card, in the order of their numbers; reads journals and the heads of photos.
 
+    What cannot be read is reported to `on_error` with the reason. A session without its journal is read all the same,
+    and one whose folder cannot be listed is left out.
+
     Raises:
-        SourceVanished: The card cannot be read any longer.
+        SourceVanished: the card is there no longer.
     """
+    sessions = []
     try:
-        return [_read_session(number, folder) for number, folder in sorted(_session_folders(root))]
+        device = root.stat().st_dev
+        folders = sorted(_session_folders(root))
     except OSError as error:
-        raise SourceVanished(
-            f"cannot read the card at {root} ({error.strerror}): put it back and run this again"
-        ) from error
+        raise _vanished(root, error) from error
+    for number, folder in folders:
+        try:
+            sessions.append(_read_session(number, folder, on_error))
+        except OSError as error:
+            if is_gone(root, device):
+                raise _vanished(root, error) from error
+            on_error(folder, error.strerror or type(error).__name__)
+    return sessions
 
 
 def examine(content: bytes) -> tuple[Condition, Note | None]:
@@ -184,19 +209,16 @@ def frame_of(content: bytes) -> bytes:
     return content if found is None else content[:2] + content[found[1] :]
 
 
-def old_photos(root: Path) -> Iterator[Path]:
-    """Photos of a card of the first sketch, in the order of their names' numbers."""
-    folder = _child(root, "Pictures")
-    names = [] if folder is None else [path for path in folder.iterdir() if _OLD_PHOTO.fullmatch(path.name)]
-    yield from sorted(names, key=lambda path: (int(path.stem), path.name))
+def old_capture_time(path: Path, zone: tzinfo | None = None) -> CaptureTime:
+    """When a photo of the first sketch was taken: its name counts seconds of **local** time.
 
-
-def old_capture_time(path: Path, zone: tzinfo) -> CaptureTime:
-    """When a photo of the first sketch was taken: its name counts seconds of **local** time, in `zone`."""
+    That is the time of `zone`, by default this machine's own.
+    """
     named = _OLD_PHOTO.fullmatch(path.name)
     if named is None or int(named[1]) < _EARLIEST_OLD_NAME:
         return CaptureTime(None, CaptureSource.UNKNOWN)
     local = datetime.fromtimestamp(int(named[1]), UTC).replace(tzinfo=zone)
+    local = local if zone else local.astimezone()
     offset = local.utcoffset() or timedelta()
     return CaptureTime(local.astimezone(UTC), CaptureSource.NAME, int(offset.total_seconds()) // 60)
 
@@ -207,8 +229,13 @@ def sync_text(now: datetime, sync: str) -> bytes:
     return f"utc_ms={int(now.timestamp() * 1000)} tz_min={offset} sync={sync}\r\n".encode()
 
 
+def folder_of(root: Path) -> Path | None:
+    """The folder ARCHIVE of a card, None where it has none."""
+    return _child(root, "ARCHIVE")
+
+
 def _session_folders(root: Path) -> Iterator[tuple[int, Path]]:
-    archive = _child(root, "ARCHIVE")
+    archive = folder_of(root)
     for folder in archive.iterdir() if archive else ():
         named = _SESSION.fullmatch(folder.name)
         if named and folder.is_dir():
@@ -222,13 +249,19 @@ def _child(folder: Path, name: str) -> Path | None:
     return next((path for path in folder.iterdir() if path.name.upper() == name.upper() and path.is_dir()), None)
 
 
-def _read_session(number: int, folder: Path) -> CardSession:
-    journal = _read_journal(folder)
+def _vanished(root: Path, error: OSError) -> SourceVanished:
+    return SourceVanished(f"cannot read the card at {root} ({error.strerror}): put it back and run this again")
+
+
+def _read_session(number: int, folder: Path, on_error: Callable[[Path, str], None]) -> CardSession:
+    journal = _read_journal(_journal_lines(folder, on_error))
     files = (path for group in folder.iterdir() if group.is_dir() for path in group.iterdir())
     named = sorted((int(match[1]), path) for path in files if (match := _PHOTO.fullmatch(path.name)))
-    photos = tuple(CardPhoto(path, index, _read_note(path)) for index, path in named)
+    photos = tuple(_read_head(path, index) for index, path in named)
+    # A file proves that there were photos before it only where its own note says so: anything can be named 99999999.
+    proved = {photo.number for photo in photos if photo.note and photo.note.number == photo.number}
+    expected = set(range(max(proved | journal.announced.keys(), default=-1) + 1))
     present = {photo.number for photo in photos}
-    expected = set(journal.announced) | set(range(max(present | set(journal.announced), default=-1) + 1))
     return CardSession(_key(number, journal, photos), folder, photos, tuple(sorted(expected - present)), journal)
 
 
@@ -239,13 +272,14 @@ def _key(number: int, journal: Journal, photos: Sequence[CardPhoto]) -> SessionK
     return next((photo.note.session for photo in photos if photo.note), SessionKey("", number, ""))
 
 
-def _read_note(path: Path) -> Note | None:
+def _read_head(path: Path, number: int) -> CardPhoto:
     try:
         with path.open("rb") as file:
-            found = _find_note(file.read(HEAD_BYTES))
+            head = file.read(HEAD_BYTES)
     except OSError:
-        return None  # one file that cannot be read; `examine` will not get its bytes either
-    return found and found[0]
+        return CardPhoto(path, number, None)  # one file that cannot be read; `examine` will not get its bytes either
+    found = _find_note(head)
+    return CardPhoto(path, number, found and found[0], is_empty=not head)
 
 
 def _find_note(content: bytes) -> tuple[Note, int] | None:
@@ -261,27 +295,37 @@ def _find_note(content: bytes) -> tuple[Note, int] | None:
     )
     anchor = None
     if utc != "-" and age != "-":
-        anchor = Anchor(int(mono) - int(age), int(utc) - int(age), NOTE_ERROR_MS)
+        anchor = Anchor(int(mono) - int(age), int(utc) - int(age), NOTE_ERROR_MS, AnchorSource.NOTE)
     key = SessionKey(device, int(session), nonce)
     return Note(key, int(number), int(mono), anchor, int(offset), int(length), digest), frame_at
 
 
-def _read_journal(folder: Path) -> Journal:
+def _journal_lines(folder: Path, on_error: Callable[[Path, str], None]) -> list[bytes]:
     path = next((path for path in folder.iterdir() if path.name.upper() == "LOG.TXT"), None)
+    try:
+        return path.read_bytes().splitlines() if path else []
+    except OSError as error:
+        if not folder.is_dir():
+            raise
+        on_error(path or folder, error.strerror or type(error).__name__)
+        return []
+
+
+def _read_journal(lines: Iterable[bytes]) -> Journal:
     header: dict[str, str] = {}
     announced: dict[int, int] = {}
     anchors: list[Anchor] = []
     events: list[Event] = []
     bad = 0
-    for line in path.read_bytes().splitlines() if path else ():
+    for line in lines:
         kind, _, rest = _unseal(line).partition(" ")
         words = rest.split(" ")
         if kind == "H" and not header:
             header = dict(word.split("=", 1) for word in words if "=" in word)
         elif kind == "P" and _whole_numbers(words[:2]):
             announced[int(words[0])] = int(words[1])
-        elif kind == "T" and _whole_numbers(words[:3]):
-            anchors.append(Anchor(int(words[0]), int(words[1]), int(words[2])))
+        elif kind == "T" and _whole_numbers(words[:3]) and words[3:] in (["ntp"], ["usb"]):
+            anchors.append(Anchor(int(words[0]), int(words[1]), int(words[2]), AnchorSource(words[3])))
         elif kind in {"E", "V", "B", "Z"} and _whole_numbers(words[:1]):
             events.append(Event(kind, int(words[0]), " ".join(words[1:])))
         else:

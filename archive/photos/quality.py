@@ -72,3 +72,19 @@ def _steepest(picture: NDArray[np.int16], axis: int) -> float:
     if picture.shape[axis] < 2:
         return 0.0
     return float(np.percentile(np.abs(np.diff(picture, axis=axis)).max(axis=2), 99.9))
+
+
+class Look:
+    """Looks at each photo that is kept, and remembers the one before it, to tell a near duplicate."""
+
+    def __init__(self) -> None:
+        self._before: Glance | None = None
+
+    def marks(self, pixels: Pixels, *, damaged: bool) -> tuple[Mark, ...]:
+        """What may keep this photo from showing a thing."""
+        marks = [*([Mark.DAMAGED] if damaged else []), *marks_of(pixels)]
+        seen = glance(pixels)
+        if self._before is not None and is_near_duplicate(seen, self._before):
+            return (*marks, Mark.DUPLICATE)
+        self._before = seen  # of a run of duplicates the first is compared with, so that slow change is seen
+        return tuple(marks)

@@ -13,20 +13,15 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
+from archive.sessions import MILLION, UNLEARNED_PPM, shortest_ms
 from archive.types import CaptureSource, CaptureTime
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from archive.photos.camera_card import Anchor, CardSession, SessionKey
-
-MILLION = 1_000_000
-
-UNLEARNED_PPM = 50_000
-"""How wrong the chip's clock may run in deep sleep: 5 %, by its data sheet."""
+    from archive.sessions import Anchor, Session, SessionKey
 
 LEARNED_PPM = 2_000
 """How far it strays from its own usual rate: units that others measured kept theirs to 5 s in an hour."""
@@ -74,9 +69,9 @@ class Moment:
     def capture_time(self, offset_minutes: int | None = None) -> CaptureTime:
         """The moment as the catalog keeps it; one that is off by half a day or more counts as unknown."""
         if self.utc_ms is None or self.error_ms is None or timedelta(milliseconds=self.error_ms) >= USELESS_ERROR:
-            return CaptureTime(None, CaptureSource.UNKNOWN)
+            return CaptureTime(None, CaptureSource.UNKNOWN, offset_minutes)
         at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=self.utc_ms)
-        return CaptureTime(at, CaptureSource.JOURNAL, offset_minutes)
+        return CaptureTime(at, CaptureSource.JOURNAL, offset_minutes, self.error_ms)
 
 
 NEVER_KNOWN = Moment(None, None, How.UNKNOWN)
@@ -134,13 +129,11 @@ def agreeing(anchors: Iterable[Anchor]) -> tuple[Anchor, ...]:
     return tuple(sorted(kept))
 
 
-def usual_rates(
-    sessions: Iterable[CardSession], told: Mapping[SessionKey, Sequence[Anchor]] | None = None
-) -> dict[str, int]:
+def usual_rates(sessions: Iterable[Session]) -> dict[str, int]:
     """Each camera's usual drift in ppm, by `rate_name`, from its session whose anchors lie furthest apart."""
     longest: dict[str, tuple[int, int]] = {}
     for session in sessions:
-        anchors = _anchors(session, told or {})
+        anchors = agreeing(session.anchors)
         rate = measured_rate(anchors)
         if rate is not None:
             found = (anchors[-1].mono_ms - anchors[0].mono_ms, rate.ppm)
@@ -148,29 +141,19 @@ def usual_rates(
     return {name: ppm for name, (_, ppm) in longest.items()}
 
 
-def rate_name(session: CardSession) -> str:
+def rate_name(session: Session) -> str:
     """What a drift belongs to: a camera, and whether it sleeps between photos, for awake it follows a crystal."""
-    return f"{session.key.device} {session.journal.header.get('sleep', 'deep')}"
+    return f"{session.key.device} {session.sleep}"
 
 
-def clocks(
-    sessions: Sequence[CardSession],
-    now_ms: int,
-    told: Mapping[SessionKey, Sequence[Anchor]] | None = None,
-    drifts: Mapping[str, int] | None = None,
-) -> dict[SessionKey, SessionClock]:
-    """The clock of each session of a card that is read at `now_ms`.
-
-    `told` are anchors from elsewhere: a clock that a photo shows, a start that a person typed. `drifts` are
-    `usual_rates` of earlier cards; what this card tells goes before them.
-    """
-    told = told or {}
-    known = {**(drifts or {}), **usual_rates(sessions, told)}
+def clocks(sessions: Iterable[Session]) -> dict[SessionKey, SessionClock]:
+    """The clock of each session, by all that is known of all of them; they stand in the order they were met in."""
+    known = list(sessions)
+    rates = usual_rates(known)
     found: dict[SessionKey, SessionClock] = {}
-    for _, own in groupby(sorted(sessions, key=lambda session: session.key), key=lambda session: session.key.device):
-        line = list(own)
-        plain = [SessionClock(_anchors(session, told), _rate(session, known)) for session in line]
-        lows, highs = _lows(line, plain), _highs(line, plain, now_ms)
+    for line in _lines(known):
+        plain = [SessionClock(agreeing(session.anchors), _rate(session, rates)) for session in line]
+        lows, highs = _lows(line, plain), _highs(line, plain)
         reached = None
         for session, clock, low, high in zip(line, plain, lows, highs, strict=True):
             placed = SessionClock(clock.anchors, clock.rate, _start(low, high, reached))
@@ -179,9 +162,25 @@ def clocks(
     return found
 
 
-def _start(low: int | None, high: int, reached: int | None) -> Moment:
+def _lines(sessions: Iterable[Session]) -> Iterator[list[Session]]:
+    """Sessions of one camera that followed one another.
+
+    A number that comes again means that the camera's memory was erased and its counting began anew: another line.
+    """
+    lines: dict[str, list[dict[int, Session]]] = {}
+    for session in sessions:
+        line = lines.setdefault(session.key.device, [{}])
+        if session.key.number in line[-1]:
+            line.append({})
+        line[-1][session.key.number] = session
+    for line in lines.values():
+        for life in line:
+            yield [life[number] for number in sorted(life)]
+
+
+def _start(low: int | None, high: int | None, reached: int | None) -> Moment:
     """The middle of what is possible, but not before the session before it ended: sessions keep their order."""
-    if low is None or low > high:
+    if low is None or high is None or low > high:
         return NEVER_KNOWN
     guess = min(max((low + high) // 2, reached or low), high)
     return Moment(guess, max(guess - low, high - guess) + 1, How.ESTIMATED)
@@ -201,40 +200,35 @@ def _agree(one: Anchor, other: Anchor) -> bool:
     return ran != 0 and abs(ran - passed) <= slack
 
 
-def _anchors(session: CardSession, told: Mapping[SessionKey, Sequence[Anchor]]) -> tuple[Anchor, ...]:
-    return agreeing([*session.anchors, *told.get(session.key, ())])
-
-
-def _rate(session: CardSession, known: Mapping[str, int]) -> Rate:
-    ppm = known.get(rate_name(session))
+def _rate(session: Session, rates: Mapping[str, int]) -> Rate:
+    ppm = rates.get(rate_name(session))
     return UNLEARNED if ppm is None else Rate(ppm, LEARNED_PPM)
 
 
-def _lows(line: Sequence[CardSession], plain: Sequence[SessionClock]) -> list[int | None]:
+def _lows(line: Sequence[Session], plain: Sequence[SessionClock]) -> list[int | None]:
     """The earliest that each session can have begun: after the card was last synchronised, and after the one before."""
     lows: list[int | None] = []
     before: int | None = None
     for session, clock in zip(line, plain, strict=True):
-        synced = session.journal.header.get("synced", "-")
-        bounds = [bound for bound in (before, int(synced) if synced.isdigit() else None) if bound is not None]
-        low = max(bounds, default=None)
+        low = max((bound for bound in (before, session.begun_after_ms) if bound is not None), default=None)
         lows.append(low)
         end = _edge(clock, session.last_mono_ms, -1)
         if end is None and low is not None:
-            end = low + _least(session)
+            end = low + shortest_ms(session.last_mono_ms)
         before = end if end is not None else before
     return lows
 
 
-def _highs(line: Sequence[CardSession], plain: Sequence[SessionClock], now_ms: int) -> list[int]:
-    """The latest that each session can have begun: it was over before the next one began, and before now."""
-    highs: list[int] = []
-    after = now_ms
+def _highs(line: Sequence[Session], plain: Sequence[SessionClock]) -> list[int | None]:
+    """The latest that each session can have begun: it was over before the next one began, and before it was read."""
+    highs: list[int | None] = []
+    after: int | None = None
     for session, clock in zip(reversed(line), reversed(plain), strict=True):
-        high = after - _least(session)
-        start = _edge(clock, 0, 1)
-        after = high if start is None else min(high, start)
+        over = None if after is None else after - shortest_ms(session.last_mono_ms)
+        high = min((bound for bound in (over, session.begun_before_ms) if bound is not None), default=None)
         highs.append(high)
+        start = _edge(clock, 0, 1)
+        after = min((bound for bound in (high, start) if bound is not None), default=None)
     return highs[::-1]
 
 
@@ -242,8 +236,3 @@ def _edge(clock: SessionClock, mono_ms: int, side: int) -> int | None:
     """The latest (side 1) or earliest (side -1) that an anchored moment can be."""
     moment = clock.moment(mono_ms)
     return None if moment.utc_ms is None or moment.error_ms is None else moment.utc_ms + side * moment.error_ms
-
-
-def _least(session: CardSession) -> int:
-    """The shortest that a session can have lasted."""
-    return session.last_mono_ms * MILLION // (MILLION + UNLEARNED_PPM)

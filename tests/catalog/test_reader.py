@@ -321,3 +321,12 @@ def test_a_reader_lets_go_of_its_file(path: Path) -> None:
         pass
     with pytest.raises(sqlite_module().ProgrammingError):
         reader.photo_count()
+
+
+def test_whole_photos_alone_have_the_vectors_that_their_packs_begin_with(path: Path) -> None:
+    pair_id = fill(path, photos=3)
+    with CatalogReader.open(path) as reader:
+        frames, packs = reader.frames_of(pair_id, [1, 3, 99]), reader.packs_of(pair_id, [1, 3])
+    assert sorted(frames) == [1, 3]
+    for photo, frame in frames.items():
+        assert np.array_equal(frame, packs[photo].vectors[0])

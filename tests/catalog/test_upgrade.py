@@ -21,60 +21,61 @@ from archive.catalog.revisions import HEAD, REVISIONS
 from archive.catalog.rows import Row
 from archive.catalog.upgrade import bring_to_head, copy_before_upgrade, script_location
 from archive.errors import ArchiveError, CatalogDamaged, CatalogTooNew
-from tests.catalog.freeze import DATABASES, DELETED, PHOTOS
+from tests.catalog.freeze import DATABASES, DELETED, PHOTOS, TEXT
 from tests.catalog.samples import PAIR, digest, fill, new_photo, pack, writing
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 FROZEN = sorted(DATABASES.glob("*.sqlite"))
+NEXT = f"{int(HEAD) + 1:04d}"
 TABLES = ("pairs", "photos", "sources", "packs", "shards")
 
-NEXT = f"{int(HEAD) + 1:04}"
-HEADER = f"""
-revision = "{NEXT}"
-down_revision = "{HEAD}"
-"""
-BROKEN_AT_ITS_END = (
-    HEADER
-    + """
+BROKEN_AT_ITS_END = """
 import sqlalchemy as sa
 from alembic import op
+
+revision = "NEXT"
+down_revision = "HEAD"
 
 def upgrade():
     op.create_table("half_done", sa.Column("id", sa.Integer(), primary_key=True))
     op.execute("DELETE FROM photos")
     op.execute("SELECT * FROM a_table_that_is_not_there")
 """
-)
 
-ORPHANING = (
-    HEADER
-    + """
+ORPHANING = """
 from alembic import op
+
+revision = "NEXT"
+down_revision = "HEAD"
 
 def upgrade():
     op.execute("DELETE FROM photos WHERE id = 1")
 """
-)
 
-CORRUPTING = (
-    HEADER
-    + """
+CORRUPTING = """
 from alembic import op
+
+revision = "NEXT"
+down_revision = "HEAD"
 
 def upgrade():
     op.execute("PRAGMA writable_schema = ON")
     op.execute("UPDATE sqlite_schema SET sql = replace(sql, '(pair_id)', '(size)') WHERE name = 'ix_shards_pair_id'")
 """
-)
 
 
 @pytest.fixture
 def old(path: Path) -> Path:
     """A catalog that version 0001 left behind."""
+    return thawed("0001", path)
+
+
+def thawed(released: str, path: Path) -> Path:
+    """A catalog that a released version left behind."""
     path.parent.mkdir()
-    shutil.copy(DATABASES / "0001.sqlite", path)
+    shutil.copy(DATABASES / f"{released}.sqlite", path)
     return path
 
 
@@ -82,12 +83,13 @@ def scripts_with(next_revision: str, folder: Path) -> Path:
     """The migrations and one more, in a folder whose name configparser would trip over."""
     scripts = folder / "100% new"
     shutil.copytree(script_location(), scripts)
-    (scripts / "versions" / f"{NEXT}_more.py").write_text(next_revision)
+    script = next_revision.replace("NEXT", NEXT).replace("HEAD", HEAD)
+    (scripts / "versions" / f"{NEXT}_more.py").write_text(script)
     return scripts
 
 
 @pytest.fixture
-def expecting_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+def expecting_one_more(monkeypatch: pytest.MonkeyPatch) -> None:
     """A version of the program that knows one revision more."""
     monkeypatch.setattr("archive.catalog.upgrade.HEAD", NEXT)
     monkeypatch.setattr("archive.catalog.revisions.REVISIONS", (*REVISIONS, NEXT))
@@ -110,7 +112,9 @@ def test_every_released_schema_but_the_newest_is_frozen() -> None:
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_an_upgrade_keeps_every_row_and_every_value(old: Path, table: str) -> None:
+@pytest.mark.parametrize("released", REVISIONS[:-1])
+def test_an_upgrade_keeps_every_row_and_every_value(path: Path, released: str, table: str) -> None:
+    old = thawed(released, path)
     before = rows(old, table)
     bring_to_head(old)
     after = rows(old, table)
@@ -118,7 +122,19 @@ def test_an_upgrade_keeps_every_row_and_every_value(old: Path, table: str) -> No
     assert [row | kept for row, kept in zip(after, before, strict=True)] == after
 
 
-def test_an_upgraded_catalog_is_sound_and_answers(old: Path) -> None:
+def test_an_upgrade_keeps_what_was_asked_and_knows_no_taught_thing_yet(path: Path) -> None:
+    old = thawed("0002", path)
+    bring_to_head(old)
+    with CatalogReader.open(old) as reader:
+        vector = reader.text_vector(PAIR.space, TEXT)
+        assert vector is not None
+        assert vector.shape == (1, PAIR.dim)
+        assert reader.things(PAIR.space) == []
+
+
+@pytest.mark.parametrize("released", REVISIONS[:-1])
+def test_an_upgraded_catalog_is_sound_and_answers(path: Path, released: str) -> None:
+    old = thawed(released, path)
     bring_to_head(old)
     assert revision(old) == HEAD
     assert check_catalog(old, deep=True) == []
@@ -156,7 +172,7 @@ def test_what_an_interrupted_upgrade_left_is_cleared_away(old: Path) -> None:
     assert check_catalog(old) == []
 
 
-@pytest.mark.usefixtures("expecting_the_next")
+@pytest.mark.usefixtures("expecting_one_more")
 def test_a_failing_migration_leaves_the_file_untouched(old: Path, tmp_path: Path) -> None:
     before = old.read_bytes()
     with pytest.raises(ArchiveError, match="is as it was"):
@@ -177,7 +193,7 @@ def test_a_catalog_that_could_not_be_upgraded_can_be_later(old: Path, tmp_path: 
     assert not copy_before_upgrade(old).exists()
 
 
-@pytest.mark.usefixtures("expecting_the_next")
+@pytest.mark.usefixtures("expecting_one_more")
 def test_a_creation_that_fails_leaves_no_table(path: Path, tmp_path: Path) -> None:
     with pytest.raises(ArchiveError):
         bring_to_head(path, scripts_with(BROKEN_AT_ITS_END, tmp_path))
@@ -185,14 +201,14 @@ def test_a_creation_that_fails_leaves_no_table(path: Path, tmp_path: Path) -> No
         assert connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
 
 
-@pytest.mark.usefixtures("expecting_the_next")
+@pytest.mark.usefixtures("expecting_one_more")
 def test_a_migration_that_orphans_rows_is_undone(old: Path, tmp_path: Path) -> None:
     with pytest.raises(CatalogDamaged, match="packs, sources"):
         bring_to_head(old, scripts_with(ORPHANING, tmp_path))
     assert len(rows(old, "photos")) == 3
 
 
-@pytest.mark.usefixtures("expecting_the_next")
+@pytest.mark.usefixtures("expecting_one_more")
 def test_a_migration_that_damages_the_file_leaves_the_copy_from_before(old: Path, tmp_path: Path) -> None:
     with pytest.raises(CatalogDamaged, match="from before it is at"):
         bring_to_head(old, scripts_with(CORRUPTING, tmp_path))
@@ -255,13 +271,14 @@ def test_the_rows_are_what_the_migrations_make(path: Path) -> None:
     assert checks["photos"] == {"ck_photos_digest_is_sha256", "ck_photos_offset_within_a_day"}
     assert checks["state"] == {"ck_state_one_row"}
     assert keys["packs"] == {"fk_packs_pair_id", "fk_packs_photo_id"}
+    assert keys["exemplars"] == {"fk_exemplars_photo_id", "fk_exemplars_thing_id"}
 
 
 def _names(constraints: list[Any]) -> set[str]:
     return {constraint["name"] for constraint in constraints}
 
 
-@pytest.mark.parametrize("table", ["photos", "packs", "pairs"])
+@pytest.mark.parametrize("table", ["photos", "packs", "pairs", "things", "exemplars"])
 @pytest.mark.parametrize("frozen", [None, *FROZEN], ids=lambda file: "new" if file is None else file.stem)
 def test_ids_are_never_used_again_in_a_new_or_an_upgraded_catalog(path: Path, frozen: Path | None, table: str) -> None:
     if frozen:
@@ -271,6 +288,16 @@ def test_ids_are_never_used_again_in_a_new_or_an_upgraded_catalog(path: Path, fr
     with closing(connect_to_read(path)) as connection:
         query = "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?"
         assert "AUTOINCREMENT" in connection.execute(query, (table,)).fetchone()[0]
+
+
+def test_photos_from_before_sessions_stand_in_none_and_keep_their_time(path: Path) -> None:
+    path.parent.mkdir()
+    shutil.copy(DATABASES / "0002.sqlite", path)
+    before = rows(path, "photos")
+    bring_to_head(path)
+    nowhere = {"session_id": None, "number": None, "mono_ms": None, "captured_error_ms": None, "condition": None}
+    assert [row | nowhere for row in before] == rows(path, "photos")
+    assert rows(path, "sessions") == []
 
 
 def test_the_known_revisions_are_those_of_the_scripts() -> None:

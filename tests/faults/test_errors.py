@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from archive import bootstrap, settings
+from archive import parts, settings
 from tests.faults.operations import OtherEmbedder, Place, bounds, prepare, unfinished
 from tests.faults.oracle import differences
 
@@ -72,7 +72,7 @@ def watched() -> None:
 @pytest.fixture
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "SEAL_AT", 6)
-    monkeypatch.setitem(bootstrap.EMBEDDERS, "other", OtherEmbedder)
+    monkeypatch.setitem(parts.EMBEDDERS, "other", OtherEmbedder)
 
 
 def violations(archive: Commands, prepared: Place, place: Place, operation: str, number: int, error: int) -> list[str]:

@@ -2,7 +2,8 @@
 
     python -m tests.firmware.micropython
 
-fetches those packages (4 MB) with apt-get, installs nothing, and prints the command that runs the interpreter.
+fetches those packages (4 MB) with apt-get where there is no interpreter yet, installs nothing, and prints the command
+that runs it.
 """
 
 from __future__ import annotations
@@ -79,4 +80,7 @@ def _unpacked() -> list[str] | None:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(shlex.join(fetch() or ["nothing was unpacked"]) + "\n")
+    command = find() or fetch()
+    if command is None:
+        sys.exit("nothing was unpacked")
+    print(shlex.join(command))

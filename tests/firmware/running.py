@@ -58,6 +58,15 @@ def on_folder(root: Path, steps: list[Plan], config: str = "", **settings: objec
     return play({"card": {"folder": str(root), "config": config, "free": free}, "steps": steps, **settings})
 
 
+def sessions_of(root: Path) -> list[camera_card.CardSession]:
+    """The sessions of a card of which everything can be read."""
+
+    def fail(path: Path, reason: str) -> None:
+        raise AssertionError(f"{path}: {reason}")
+
+    return camera_card.read(root, fail)
+
+
 @dataclass(frozen=True)
 class Audit:
     """All photos of a card: path on the card and true frame of those that are whole, and the rest by condition."""
@@ -70,7 +79,7 @@ def audit(root: Path) -> Audit:
     """Read a card as ingest would, and examine each photo's bytes."""
     whole: dict[str, bytes] = {}
     others: dict[str, camera_card.Condition] = {}
-    for session in camera_card.read(root):
+    for session in sessions_of(root):
         for photo in session.photos:
             content = photo.path.read_bytes()
             name = "/" + photo.path.relative_to(root).as_posix()

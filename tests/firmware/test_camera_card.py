@@ -16,6 +16,7 @@ from PIL import ExifTags, Image
 from archive.errors import SourceVanished
 from archive.photos import camera_card
 from archive.photos.camera_card import Condition
+from tests.firmware import running
 from tests.firmware.running import module, on_folder
 
 if TYPE_CHECKING:
@@ -108,11 +109,23 @@ def test_a_photo_that_cannot_be_read_keeps_its_place_and_its_journal_time(tmp_pa
     on_folder(tmp_path, [{"wake": 3}])
     path = tmp_path / "ARCHIVE" / "S0000001" / "000" / "00000001.JPG"
     path.write_bytes(b"")
-    (session,) = camera_card.read(tmp_path)
+    (session,) = running.sessions_of(tmp_path)
     photo = session.photos[1]
     assert (photo.path, photo.note) == (path, None)
     before, mono, after = (session.mono_of(photo) or 0 for photo in session.photos)
     assert before < mono < after
+
+
+def test_a_note_that_rotted_moves_no_time(tmp_path: Path) -> None:
+    on_folder(tmp_path, [{"set": {"network": True}}, {"wake": 5}], "wifi_ssid = home\nsettle_ms = 0\n")
+    (before,) = running.sessions_of(tmp_path)
+    path = before.photos[2].path
+    rotten = re.sub(rb"(mono=)\d", rb"\g<1>9", path.read_bytes(), count=1)
+    path.write_bytes(re.sub(rb"(utc=\d{9})\d", rb"\g<1>0", rotten, count=1))
+    (after,) = running.sessions_of(tmp_path)
+    assert after.photos[2].note != before.photos[2].note
+    assert after.anchors == before.anchors
+    assert [after.mono_of(photo) for photo in after.photos] == [before.mono_of(photo) for photo in before.photos]
 
 
 def test_journal_lines_with_a_wrong_crc_are_counted_and_passed_over(tmp_path: Path) -> None:
@@ -121,7 +134,7 @@ def test_journal_lines_with_a_wrong_crc_are_counted_and_passed_over(tmp_path: Pa
     lines = log.read_bytes().splitlines(keepends=True)
     lines[2] = lines[2].replace(b"P 1", b"P 7")
     log.write_bytes(b"".join(lines) + b"\xff\x00 torn")
-    (session,) = camera_card.read(tmp_path)
+    (session,) = running.sessions_of(tmp_path)
     assert session.journal.bad_lines == 2
     assert sorted(session.journal.announced) == [0, 2, 3]
     assert session.missing == ()
@@ -132,26 +145,41 @@ def test_a_card_shown_in_small_letters_is_the_same_card(tmp_path: Path) -> None:
     for path in sorted((tmp_path / "card").rglob("*"), reverse=True):
         path.rename(path.with_name(path.name.lower()))
     assert camera_card.is_card(tmp_path / "card")
-    (session,) = camera_card.read(tmp_path / "card")
+    (session,) = running.sessions_of(tmp_path / "card")
     assert len(session.photos) == len(session.journal.announced) == 2
 
 
 def test_a_folder_of_other_things_is_no_card(tmp_path: Path) -> None:
     (tmp_path / "ARCHIVE").mkdir()
     assert not camera_card.is_card(tmp_path)
-    assert not camera_card.is_old_card(tmp_path)
+    assert not camera_card.is_old_photo(tmp_path / "ARCHIVE" / "1717245000.jpg", tmp_path)
     assert not camera_card.is_card(tmp_path / "gone")
 
 
 def test_a_card_that_goes_away_while_it_is_read_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     on_folder(tmp_path, [{"wake": 1}])
 
-    def gone(_: Path) -> bytes:
+    def pulled(_: Path) -> bytes:
+        tmp_path.rename(tmp_path.with_name("pulled"))
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr("pathlib.Path.read_bytes", gone)
+    monkeypatch.setattr("pathlib.Path.read_bytes", pulled)
     with pytest.raises(SourceVanished, match="put it back"):
-        camera_card.read(tmp_path)
+        running.sessions_of(tmp_path)
+
+
+def test_a_journal_that_cannot_be_read_costs_no_photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    on_folder(tmp_path, [{"wake": 2}])
+
+    def damaged(_: Path) -> bytes:
+        raise OSError(5, "Input/output error")
+
+    named: list[str] = []
+    monkeypatch.setattr("pathlib.Path.read_bytes", damaged)
+    (session,) = camera_card.read(tmp_path, lambda path, _: named.append(path.name))
+    assert named == ["LOG.TXT"]
+    assert len(session.photos) == 2
+    assert session.key.device == "a0b1c2d3e4f5"
 
 
 def test_what_is_written_to_sync_txt_is_what_the_firmware_reads() -> None:

@@ -9,7 +9,18 @@ import pytest
 
 from archive.photos import camera_card
 from tests.firmware import fat
-from tests.firmware.running import Plan, audit, from_image, journal, kinds, module, on_folder, play, play_on_micropython
+from tests.firmware.running import (
+    Plan,
+    audit,
+    from_image,
+    journal,
+    kinds,
+    module,
+    on_folder,
+    play,
+    play_on_micropython,
+    sessions_of,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +30,7 @@ MINUTE = 60_000
 
 def numbers(root: Path) -> list[list[int]]:
     """The numbers of the photos of each session."""
-    return [[photo.number for photo in session.photos] for session in camera_card.read(root)]
+    return [[photo.number for photo in session.photos] for session in sessions_of(root)]
 
 
 def test_photos_follow_one_another_at_the_interval(tmp_path: Path) -> None:
@@ -62,7 +73,7 @@ def test_another_card_begins_another_session_even_if_it_has_a_folder_of_that_nam
     play({"card": {"folder": str(mine)}, "steps": [{"wake": 3}, {"card": {"folder": str(other)}}, {"wake": 2}]})
     assert numbers(mine) == [[0, 1, 2]]
     assert numbers(other) == [[0, 1, 2, 3], [0, 1]]
-    assert [session.key.device for session in camera_card.read(other)] == ["ffffffffffff", "a0b1c2d3e4f5"]
+    assert [session.key.device for session in sessions_of(other)] == ["ffffffffffff", "a0b1c2d3e4f5"]
 
 
 def test_a_full_card_keeps_what_it_has_and_goes_on_when_there_is_room(tmp_path: Path) -> None:
@@ -108,7 +119,7 @@ def test_damage_of_the_card_leaves_the_session_and_three_in_a_row_rest_ten_minut
     root = from_image(image, tmp_path / "card")
     assert {entry["path"] for entry in result["stored"]} <= set(audit(root).whole)
     assert numbers(root)[-1] == [0, 1]
-    assert " faults=4" in journal(root, camera_card.read(root)[-1].key.number)[0]
+    assert " faults=4" in journal(root, sessions_of(root)[-1].key.number)[0]
 
 
 @pytest.mark.parametrize("first", [0, 1, 2])

@@ -10,7 +10,7 @@ import pytest
 
 from archive.photos import camera_card
 from tests.firmware import fat
-from tests.firmware.running import from_image, journal, play_on_micropython
+from tests.firmware.running import from_image, journal, play_on_micropython, sessions_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,7 +58,7 @@ def test_sessions_of_a_long_life_are_read_in_order_and_complete(tmp_path: Path) 
     steps = [{"wake": 250}, {"power_off": 60_000}] * 3
     play_on_micropython({"card": {"image": str(image)}, "steps": steps, "shot_sizes": [600]}, tmp_path)
     root = from_image(image, tmp_path / "card")
-    sessions = camera_card.read(root)
+    sessions = sessions_of(root)
     assert [session.key.number for session in sessions] == [1, 2, 3]
     for session in sessions:
         assert [photo.number for photo in session.photos] == list(range(250))
@@ -76,6 +76,6 @@ def test_a_number_without_a_file_is_named_as_missing(tmp_path: Path) -> None:
     root = from_image(image, tmp_path / "card")
     for number in (3, 7):
         (root / "ARCHIVE" / "S0000001" / "000" / f"{number:08d}.JPG").unlink()
-    (session,) = camera_card.read(root)
+    (session,) = sessions_of(root)
     assert session.missing == (3, 7)
     assert json.dumps([photo.number for photo in session.photos]) == "[0, 1, 2, 4, 5, 6]"

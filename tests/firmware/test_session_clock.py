@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from archive.photos import camera_card, session_clock
-from archive.photos.camera_card import Anchor, SessionKey
 from archive.photos.session_clock import How, Moment, SessionClock
+from archive.sessions import Anchor, AnchorSource, Session, SessionKey
 from archive.types import CaptureSource
+from tests.firmware import running
 from tests.firmware.running import Plan, on_folder
 
 if TYPE_CHECKING:
@@ -28,8 +29,11 @@ NO_NETWORK: Plan = {"set": {"network": False}}
 def timed(root: Path, result: Plan, told: dict[SessionKey, Sequence[Anchor]] | None = None) -> list[tuple[int, Moment]]:
     """(truth, moment) of each photo, in capture order."""
     truth = {entry["path"]: entry["true_ms"] for entry in result["stored"]}
-    sessions = camera_card.read(root)
-    clocks = session_clock.clocks(sessions, result["true_ms"], told)
+    sessions = running.sessions_of(root)
+    known = [session.as_known(result["true_ms"]) for session in sessions]
+    clocks = session_clock.clocks(
+        session.merged(Session(session.key, anchors=tuple((told or {}).get(session.key, ())))) for session in known
+    )
     return [
         (truth["/" + photo.path.relative_to(root).as_posix()], clocks[session.key].moment(session.mono_of(photo)))
         for session in sessions
@@ -74,7 +78,7 @@ def test_a_camera_whose_drift_is_known_needs_one_anchor(tmp_path: Path) -> None:
     moments = timed(tmp_path, result)
     assert_true(moments)
     assert worst(moments[200:]) < 40_000
-    drifts = session_clock.usual_rates(camera_card.read(tmp_path))
+    drifts = session_clock.usual_rates(session.as_known(result["true_ms"]) for session in running.sessions_of(tmp_path))
     assert drifts == {"a0b1c2d3e4f5 deep": pytest.approx(FAST, abs=1000)}
 
 
@@ -109,8 +113,8 @@ def test_a_reset_in_the_middle_of_the_day_leaves_both_halves_true(tmp_path: Path
 def test_a_start_that_a_person_typed_times_the_session(tmp_path: Path) -> None:
     start = 1_790_000_000_000
     result = on_folder(tmp_path, [{"wake": 100}], PLAIN, drift_ppm=FAST, true_ms=start)
-    (session,) = camera_card.read(tmp_path)
-    assert_true(timed(tmp_path, result, {session.key: [Anchor(0, start + 20_000, 60_000)]}))
+    (session,) = running.sessions_of(tmp_path)
+    assert_true(timed(tmp_path, result, {session.key: [Anchor(0, start + 20_000, 60_000, AnchorSource.TYPED)]}))
 
 
 def test_a_clock_set_over_usb_is_an_anchor(tmp_path: Path) -> None:
@@ -125,7 +129,8 @@ def test_anchors_survive_in_photos_where_the_journal_is_lost(tmp_path: Path) -> 
 
 
 def test_a_wrong_anchor_is_left_out_where_a_better_one_contradicts_it() -> None:
-    good, wrong = Anchor(0, 1_790_000_000_000, 50), Anchor(HOUR, 1_790_000_000_000 + 3 * HOUR, 1000)
+    good = Anchor(0, 1_790_000_000_000, 50, AnchorSource.NTP)
+    wrong = Anchor(HOUR, 1_790_000_000_000 + 3 * HOUR, 1000, AnchorSource.CODE)
     assert session_clock.agreeing([wrong, good]) == (good,)
 
 
@@ -137,7 +142,7 @@ def test_a_new_time_zone_moves_no_photo(tmp_path: Path) -> None:
     second["stored"] = first["stored"] + second["stored"]
     assert_true(timed(tmp_path, second))
     offsets = [
-        photo.note.offset_minutes for session in camera_card.read(tmp_path) for photo in session.photos if photo.note
+        photo.note.offset_minutes for session in running.sessions_of(tmp_path) for photo in session.photos if photo.note
     ]
     assert set(offsets) == {120, -300}
 
@@ -157,9 +162,9 @@ def test_a_name_of_an_old_card_counts_local_seconds(tmp_path: Path) -> None:
     names = [str(int(local.timestamp())), "17", "notes"]
     for name in names:
         (folder / f"{name}.jpg").write_bytes(b"\xff\xd8\xff")
-    assert camera_card.is_old_card(tmp_path)
     assert not camera_card.is_card(tmp_path)
-    never, taken = camera_card.old_photos(tmp_path)
+    taken, never, other = (folder / f"{name}.jpg" for name in names)
+    assert [camera_card.is_old_photo(path, tmp_path) for path in (taken, never, other)] == [True, True, False]
     zone = timezone(timedelta(hours=2))
     assert camera_card.old_capture_time(never, zone).at is None
     found = camera_card.old_capture_time(taken, zone)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from archive.photos import camera_card
 from tests.firmware import micropython
-from tests.firmware.running import FIRMWARE, audit, journal, kinds, module
+from tests.firmware.running import FIRMWARE, audit, journal, kinds, module, sessions_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -152,7 +152,7 @@ def test_a_simulated_card_holds_the_given_pictures(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     truth = json.loads(done.stdout)
     assert len(truth["photos"]) == 5
-    assert [len(session.photos) for session in camera_card.read(card)] == [2, 2, 1]
+    assert [len(session.photos) for session in sessions_of(card)] == [2, 2, 1]
     whole = audit(card).whole
     frames = [camera_card.frame_of(whole[photo["path"]]) for photo in truth["photos"]]
     assert frames == [path.read_bytes() for path in sorted(pictures.iterdir())]

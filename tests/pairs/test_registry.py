@@ -17,8 +17,19 @@ FILES = [weights for pair in PAIRS.values() for weights in pair.files]
 EACH_FILE = pytest.mark.parametrize("weights", FILES, ids=[weights.url for weights in FILES])
 
 
-def test_the_default_comes_first() -> None:
-    assert list(PAIRS) == ["standard", "large", "seed"]
+PULLED = [pair for pair in PAIRS.values() if not pair.shipped]
+EACH_PULLED_PAIR = pytest.mark.parametrize("pair", PULLED, ids=[pair.name for pair in PULLED])
+
+
+def test_the_recommended_comes_first_and_what_is_always_there_is_preferred_last() -> None:
+    assert list(PAIRS) == ["standard", "large", "seed", "pocket"]
+    assert registry.PREFERRED[0] == "standard"
+    assert PAIRS[registry.PREFERRED[-1]].shipped
+
+
+def test_a_shipped_pair_has_nothing_to_fetch() -> None:
+    assert [pair.name for pair in PAIRS.values() if pair.shipped] == ["pocket"]
+    assert PAIRS["pocket"].files == ()
 
 
 @EACH_FILE
@@ -53,13 +64,13 @@ def test_a_name_stands_for_one_file_only() -> None:
     assert len({embedder.name for embedder in embedders}) == len(embedders)
 
 
-@EACH_PAIR
+@EACH_PULLED_PAIR
 def test_an_embedder_is_safetensors_that_cannot_run_code(pair: PairSpec) -> None:
     assert all(weights.file.endswith((".safetensors", ".json", ".txt")) for weights in pair.embedder.files)
     assert any(weights.file == "open_clip_model.safetensors" for weights in pair.embedder.files)
 
 
-@EACH_PAIR
+@EACH_PULLED_PAIR
 def test_an_architecture_is_one_of_open_clip_with_its_own_vocabulary(pair: PairSpec) -> None:
     package = find_spec("open_clip")
     assert package is not None
@@ -75,5 +86,5 @@ def test_the_seed_is_the_published_notebook() -> None:
 
 
 def test_an_unknown_pair_names_the_known_ones() -> None:
-    with pytest.raises(UsageError, match="standard, large, seed"):
+    with pytest.raises(UsageError, match="standard, large, seed, pocket"):
         registry.find("huge")

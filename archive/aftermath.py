@@ -1,0 +1,74 @@
+"""Aftermath: what later photos of the place of a last sighting say. Is the thing still there?
+
+Vectors of whole photos find the later ones that may show the place; their pixels decide (see `Compare`). Where they
+cannot tell, nothing is said: not every photo of a desk shows the corner where the keys lay.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from archive import ranking, sightings, verdicts
+from archive.errors import CatalogDamaged, PhotoError
+from archive.types import Since, Spot, ordinal_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from archive.originals import Originals
+    from archive.probes import Probes
+    from archive.scanning import Scan
+    from archive.types import Hit, Ids, Photo, Sighting
+
+    Compare = Callable[[Hit, Photo], Spot | None]
+    """What a later photo shows at the spot of a hit's best box, by the pixels of both; None where it cannot be told."""
+
+MOST = 6
+"""Later photos whose pixels are compared: each takes about a tenth of a second."""
+
+
+def by_pixels(originals: Originals) -> Compare:
+    """A comparison that reads both photos. One whose original is lost tells nothing: `archive check` says that."""
+
+    def compare(hit: Hit, later: Photo) -> Spot | None:
+        from archive.photos import alignment, reading  # Pillow and OpenCV, which most queries do not need
+
+        try:
+            earlier, other = (
+                reading.decode(originals.read(photo.digest, photo.suffix)).pixels for photo in (hit.photo, later)
+            )
+        except (CatalogDamaged, PhotoError):
+            return None
+        return alignment.compare(earlier, hit.boxes[0].box, other)
+
+    return compare
+
+
+def after(sighting: Sighting, later: Ids, scan: Scan, asked: Probes, compare: Compare) -> Since | None:
+    """What the photos `later` (sorted ids) say about a thing since a sighting; None where none shows the place."""
+    hit = sighting.hit
+    if ordinal_of(hit.boxes[0].segment) == 0 or not len(later):
+        return None  # a thing that is all of its photo has no place in it
+    places = scan.within(later).alike(hit.photo.id, sightings.SAME_VIEW)[:MOST]
+    photos = [photo for photo in scan.photos(number for number, _ in places).values() if photo.captured_at]
+    photos.sort(key=lambda photo: (photo.captured_at, photo.id))
+    doubtful = _may_show(photos, scan, asked)
+    there = gone = None
+    compared = 0
+    for photo in photos:
+        spot = compare(hit, photo)
+        compared += spot is not None
+        if spot is Spot.THERE:
+            there, gone = photo, None
+        elif spot is Spot.GONE and gone is None and photo.id not in doubtful:
+            gone = photo
+    return Since(there, gone, compared) if compared else None
+
+
+def _may_show(photos: list[Photo], scan: Scan, asked: Probes) -> set[int]:
+    """The photos that may show the thing somewhere, perhaps moved: none of them is said to lack it."""
+    scores = ranking.score(scan.packs_of(photo.id for photo in photos).values(), asked)
+    bar = asked.background.score_at(verdicts.MAYBE_AT)
+    return set(np.asarray(scores.photos)[scores.best >= bar].tolist())

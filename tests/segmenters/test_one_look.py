@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import shutil
+import threading
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from archive.errors import WeightsMissing, WeightsRejected
+from archive.pairs.shelf import shipped_folder
+from archive.segmenters.one_look import OneLookNetwork, OneLookSegmenter, sureness
+from archive.segmenters.regions import distinct
+from tests.contracts.segmenter import SegmenterContract, still_life
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from archive.protocols import Segmenter
+
+WEIGHTS = shipped_folder("pocket") / "segmenter.onnx"
+
+
+class TestOneLookSegmenter(SegmenterContract):
+    @pytest.fixture
+    def segmenter(self) -> Segmenter:
+        return OneLookSegmenter(OneLookNetwork(WEIGHTS, size=320))
+
+
+def test_a_look_is_taken_once_for_a_photo_and_anew_for_another() -> None:
+    network = OneLookNetwork(WEIGHTS, size=320)
+    photo = still_life(120, 160)
+    assert network.see(photo) is network.see(photo)
+    assert network.see(photo.copy()) is not network.see(photo)
+
+
+def test_each_thread_looks_at_its_own_photo() -> None:
+    network = OneLookNetwork(WEIGHTS, size=320)
+    photo, other = still_life(120, 160), still_life(160, 120)
+    seen = network.see(photo)
+    thread = threading.Thread(target=network.see, args=(other,))
+    thread.start()
+    thread.join()
+    assert network.see(photo) is seen
+
+
+def test_boxes_stand_in_pixels_of_the_photo_the_surest_first() -> None:
+    photo = still_life(300, 400)
+    glance = OneLookNetwork(WEIGHTS).see(photo)
+    assert len(glance.boxes) > 0
+    assert (np.diff(sureness(glance.scores)) <= 0).all()
+    assert (glance.boxes >= 0).all()
+    assert (glance.boxes <= [400, 300, 400, 300]).all()
+    assert [level.shape[0] for level in glance.levels] == [64, 128, 256]
+
+
+def test_the_name_tells_settings_apart() -> None:
+    names = {OneLookNetwork(WEIGHTS, size=size, floor=floor).name for size in (320, 640) for floor in (0.01, 0.1)}
+    assert len(names) == 4
+
+
+def test_weights_that_are_not_there_are_missing(tmp_path: Path) -> None:
+    with pytest.raises(WeightsMissing):
+        OneLookNetwork(tmp_path / "none.onnx")
+
+
+def test_a_damaged_graph_is_rejected_with_what_to_do(tmp_path: Path) -> None:
+    broken = shutil.copyfile(WEIGHTS, tmp_path / "broken.onnx")
+    broken.write_bytes(broken.read_bytes()[:1000])
+    with pytest.raises(WeightsRejected, match="install archive again"):
+        OneLookNetwork(broken).see(still_life(40, 40))
+
+
+def test_ultralytics_runs_it_as_the_yolo_network_that_it_is() -> None:
+    from archive.segmenters.taming import sealed, threads_kept, ultralytics
+
+    with sealed("the shipped network"), threads_kept():
+        found = ultralytics().YOLO(str(WEIGHTS), task="segment").predict(still_life(300, 400), verbose=False, conf=0.01)
+    assert len(found[0].boxes) > 0
+    assert found[0].masks is not None
+    assert found[0].names[80] == "thing"
+
+
+def test_a_box_that_repeats_a_surer_one_is_left_out() -> None:
+    boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 9], [20, 0, 30, 10], [0, 0, 10, 10]], np.float32)
+    assert distinct(boxes, 0.7, 10).tolist() == [0, 2]
+    assert distinct(boxes, 0.7, 1).tolist() == [0]
+    assert distinct(np.zeros((0, 4), np.float32), 0.7, 10).tolist() == []
