@@ -88,6 +88,14 @@ def footnotes(answer: Answer) -> Iterator[str]:
             yield f"looked for {name} as it was taught, by {_counted(pictures, 'picture')}"
         if waiting:
             yield f"{_counted(waiting, 'picture')} of {name} wait{'s' if waiting == 1 else ''} for `archive reindex`"
+    yield from losses(answer)
+
+
+def losses(answer: Answer) -> Iterator[str]:
+    """What an answer could not take into account because it is damaged."""
+    searched = answer.searched
+    if searched.damaged:
+        yield f"{searched.damaged:,} photos were passed over, their vectors are damaged; run: archive repair"
 
 
 def _counted(number: int, noun: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from archive import bootstrap
+from archive import bootstrap, parts
 from archive.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Supply:
     """Where a query gets what it works with: those of the composition root, or ones that keep what they made."""
 
     index: Callable[[Settings, CatalogReader, int, Pair], FaissIndex]
@@ -33,14 +33,14 @@ def ask(
     like_hits: Sequence[int] = (),
     *,
     like_segments: Sequence[int] = (),
-    parts: Parts | None = None,
+    supply: Supply | None = None,
     is_last: bool = True,
 ) -> Answer:
     """Answer a query from the archive of these settings.
 
     `likes` are examples, `FILE` or `FILE@left,top,right,bottom`; `like_hits` are hits of the last answer, and
-    `like_segments` segments of the archive. `parts` that are kept make the next answer faster. An answer that `is_last`
-    is remembered for the next query to point at.
+    `like_segments` segments of the archive. A `supply` that keeps what it made makes the next answer faster. An answer
+    that `is_last` is remembered for the next query to point at.
 
     Raises:
         UsageError: an example is none.
@@ -57,7 +57,7 @@ def ask(
 
     with bootstrap.reading(settings) as reader:
         pair_id, pair = bootstrap.answering_pair(reader, settings)
-        made = parts or Parts(bootstrap.index, bootstrap.words)
+        made = supply or Supply(bootstrap.index, parts.words)
         shown = reader.examples(pair_id, like_segments)
         if likes or like_hits:
             shown += _examples(likes, like_hits, reader, (pair_id, pair), settings)
@@ -77,5 +77,5 @@ def _examples(
     from archive import examples  # brings Pillow, which words alone do not need
 
     pair_id, pair = answering
-    found = examples.from_files(likes, lambda: bootstrap.looking(pair, settings))
+    found = examples.from_files(likes, lambda: parts.looking(pair, settings))
     return found + examples.from_hits(ranks, reader, pair_id, settings.home)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from archive.catalog.reader import CatalogReader
     from archive.originals import Originals
-    from archive.types import Answer, Hit, Thing
+    from archive.things import Thing
+    from archive.types import Answer, Hit
 
 _UNSAFE = re.compile(r"[^\w.-]+")
 

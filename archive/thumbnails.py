@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_UNFINISHED = ".new-"
+_UNFINISHED = ".new"
 _JPEG_END = b"\xff\xd9"
 
 
@@ -36,19 +36,25 @@ class Thumbnails:
         return content if content.endswith(_JPEG_END) else None
 
     def put(self, digest: str, content: bytes) -> None:
-        """Keep a thumbnail: it is there whole, or not at all."""
+        """Keep a thumbnail: it is there whole, or not at all.
+
+        Its file is named after the photo from the first byte on, for whatever is so named goes when the photo goes.
+
+        Raises:
+            FileNotFoundError: the photo was erased meanwhile.
+        """
         path = self.path(digest)
         for folder in (self._folder, path.parent):
             folder.mkdir(mode=0o700, exist_ok=True)
         # Not synced: what a power cut leaves is recognised by its end and made again.
-        with NamedTemporaryFile(dir=path.parent, prefix=_UNFINISHED, delete=False) as file:
+        with NamedTemporaryFile(dir=path.parent, prefix=digest, suffix=_UNFINISHED, delete=False) as file:
             unfinished = Path(file.name)
             try:
                 file.write(content)
                 file.flush()
                 unfinished.replace(path)
             except BaseException:
-                unfinished.unlink()
+                unfinished.unlink(missing_ok=True)
                 raise
 
     def erase(self, digest: str) -> bool:
@@ -61,10 +67,10 @@ class Thumbnails:
     def stored(self) -> Iterator[tuple[str, Path]]:
         """Digest and path of every thumbnail on the disk, and of nothing else that may lie there."""
         for path in sorted(self._folder.glob("??/*.jpg")):
-            if _DIGEST.fullmatch(path.stem) and not path.name.startswith(_UNFINISHED):
+            if _DIGEST.fullmatch(path.stem):
                 yield path.stem, path
 
     def sweep(self) -> None:
         """Delete what killed servers left unfinished."""
-        for path in self._folder.glob(f"??/{_UNFINISHED}*"):
+        for path in self._folder.glob(f"??/*{_UNFINISHED}"):
             path.unlink(missing_ok=True)

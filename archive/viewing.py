@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from archive.photos.scaling import scaled
@@ -26,7 +27,8 @@ def thumbnail(photo: Photo, originals: Originals, thumbnails: Thumbnails) -> byt
     if kept is not None:
         return kept
     content = scaled(originals.read(photo.digest, photo.suffix), THUMBNAIL_SIDE)
-    thumbnails.put(photo.digest, content)
+    with suppress(FileNotFoundError):  # the photo was erased meanwhile: nothing of it is to be kept
+        thumbnails.put(photo.digest, content)
     return content
 
 

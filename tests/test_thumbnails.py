@@ -44,7 +44,7 @@ def test_an_erased_one_is_gone(thumbnails: Thumbnails) -> None:
 
 def test_sweeping_takes_what_was_left_unfinished_and_nothing_else(thumbnails: Thumbnails) -> None:
     thumbnails.put(DIGEST, PICTURE)
-    left = thumbnails.path(DIGEST).with_name(".new-1234")
+    left = thumbnails.path(DIGEST).with_name(f"{DIGEST}1234.new")
     left.write_bytes(PICTURE)
     thumbnails.sweep()
     assert not left.exists()

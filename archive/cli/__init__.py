@@ -26,7 +26,11 @@ COMMANDS = {
     "serve": "Show the archive as a page in the browser, and as a JSON API.",
     "status": "Show what is in the archive, how big it is, and what is pending.",
     "check": "Prove that the archive is whole, or name what is damaged.",
+    "repair": "Put right what can be put right; says what it would do unless told --yes.",
     "reindex": "Embed photos that lack the chosen pair, and rebuild the search index.",
+    "backup": "Copy the archive to another disk, or bring such a copy up to date.",
+    "restore": "Make an archive anew from a backup, on this machine or another.",
+    "forget": "Erase photos for good: by id, by time, or by camera.",
     "clock": "Show a clock that the camera can read, to tell it the time.",
     "models": "List, pull and choose the pairs of models that see and understand.",
 }

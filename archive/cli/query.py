@@ -137,6 +137,8 @@ def command(
     if as_json:
         by_server = {"server": served.server} if served else {}
         click.echo(json.dumps({**answers.as_object(answer, locate), **by_server}))
+        for note in answers.losses(answer):
+            click.echo(note, err=True)
     else:
         for line in answers.as_words(answer, locate, now, photos=photos or sort == "newest"):
             click.echo(line)

@@ -61,6 +61,9 @@ def _as_words(summary: Summary, now: datetime) -> Iterator[str]:
         yield f"  times by  {', '.join(f'{source.value} {count:,}' for source, count in by_source)}"
     if summary.damaged:
         yield f"  damaged   {summary.damaged:,} photos are not what the camera gave, and are marked"
+    if summary.marks:
+        told = ", ".join(f"{count:,} {mark.value.replace('_', ' ')}" for mark, count in summary.marks.items())
+        yield f"  marked    {told}: kept, and ranked lower"
     yield f"  catalog   {_bytes(summary.database_bytes)}"
     if summary.answering:
         yield from _pair_words("pair", summary.answering)
@@ -104,6 +107,7 @@ def _as_object(summary: Summary, home: str, uuid: str, generation: int) -> dict[
         "sources": summary.sources,
         "damaged": summary.damaged,
         "captured_by": {source.value: count for source, count in summary.captured_by.items()},
+        "marks": {mark.value: count for mark, count in summary.marks.items()},
         "first": instant(summary.first),
         "last": instant(summary.last),
         "bytes": {"originals": summary.original_bytes, "catalog": summary.database_bytes},

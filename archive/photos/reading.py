@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 MAX_BYTES = 200_000_000
 """A larger file is no photo of a camera that a person wears."""
 
+PLAIN_SCANS = 12
+"""Scans of the usual progressive JPEG."""
+
 MAX_PIXELS = 100_000_000
 MAX_SIDE = 65_535
 
@@ -64,12 +67,16 @@ class FileContent:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecodedPhoto:
-    """An upright picture; `suffix` tells its real format, and `exif` its own times, most trusted first."""
+    """An upright picture; `suffix` tells its real format, and `exif` its own times, most trusted first.
+
+    `damage` says in words what of it was lost before it came here; None where it is whole.
+    """
 
     pixels: Pixels
     suffix: str
     camera: str | None
     exif: tuple[ExifStamp, ...]
+    damage: str | None = None
 
 
 def read_file(path: Path) -> FileContent:
@@ -103,11 +110,24 @@ def digest_of(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def is_plain(content: bytes) -> bool:
+    """Whether a file looks like what a camera writes: a JPEG whose markers make sense, whole, of a usual size."""
+    if not content.startswith(jpeg.START):
+        return False
+    try:
+        structure = jpeg.structure(content)
+    except PhotoError:
+        return False
+    return structure.ends and not structure.hole and structure.scans <= PLAIN_SCANS
+
+
 def decode(content: bytes) -> DecodedPhoto:
     """Decode a photo of any supported format, the first frame of several, turned upright.
 
+    A JPEG that lost its end, or sectors in the middle, is a photo with `damage`: what is left may show the thing.
+
     Raises:
-        PhotoError: it is not a photo, damaged, cut off, or too large to decode safely.
+        PhotoError: it is not a photo, too little of it is left, or it is too large to decode safely.
     """
     with _photo_errors(content):
         return _decoded(content)
@@ -146,10 +166,10 @@ def _photo_errors(content: bytes) -> Iterator[None]:
 
 
 def _decoded(content: bytes) -> DecodedPhoto:
-    image = _loaded_jpeg(content) if content.startswith(jpeg.START) else _loaded(content)
+    image, damage = _loaded_jpeg(content) if content.startswith(jpeg.START) else (_loaded(content), None)
     about = metadata(image)
     upright = _upright(image, about.turn)
-    return DecodedPhoto(np.array(upright), SUFFIX_OF_FORMAT[str(image.format)], about.camera, about.stamps)
+    return DecodedPhoto(np.array(upright), SUFFIX_OF_FORMAT[str(image.format)], about.camera, about.stamps, damage)
 
 
 def _upright(image: Image.Image, turn: Image.Transpose | None) -> Image.Image:
@@ -163,15 +183,18 @@ def _mended(content: bytes) -> bytes:
     return content if structure.ends else structure.body + jpeg.END
 
 
-def _loaded_jpeg(content: bytes) -> Image.Image:
-    """A JPEG, also one that lacks only its end marker: the usual fault of a camera that lost power."""
+def _loaded_jpeg(content: bytes) -> tuple[Image.Image, str | None]:
+    """A JPEG and what of it is lost. One that lacks only its end marker, as a camera's that lost power, is whole."""
     structure = jpeg.structure(content)
     image = _opened(content if structure.ends else structure.body + jpeg.END)
     jpeg.check_effort(image, content, structure.scans)
     image.load()
-    if not structure.ends or jpeg.may_be_unfinished(image):
-        jpeg.check_loss(structure.body, lambda variant: np.asarray(_loaded(variant).convert("RGB")))
-    return image
+    if structure.hole:
+        return image, "a part of the file is all zeros"
+    if structure.ends and not jpeg.may_be_unfinished(image):
+        return image, None
+    lost = jpeg.lost_share(structure.body, lambda variant: np.asarray(_loaded(variant).convert("RGB")))
+    return image, f"the last {lost:.0%} of the picture is missing" if lost else None
 
 
 def _loaded(content: bytes) -> Image.Image:

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from archive import asking, bootstrap
+from archive import asking, bootstrap, parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,9 +32,9 @@ class KeptParts:
         self._words: tuple[Pair, TextEmbedder] | None = None
 
     @property
-    def parts(self) -> asking.Parts:
+    def supply(self) -> asking.Supply:
         """What `asking.ask` takes."""
-        return asking.Parts(self.index, self.words)
+        return asking.Supply(self.index, self.words)
 
     def index(self, settings: Settings, source: CatalogReader, pair_id: int, pair: Pair) -> FaissIndex:
         """The index of a pair, over the shards that the catalog names now."""
@@ -48,17 +48,28 @@ class KeptParts:
         """The text half of a pair, with its weights in memory once they were used."""
         with self._making:
             if self._words is None or self._words[0] != pair:
-                self._words = (pair, bootstrap.words(pair, settings))
+                self._words = (pair, parts.words(pair, settings))
             return self._words[1]
 
 
 class KeptPictures:
-    """The views last made, in memory only: going back and forth does not decode them again."""
+    """The views last made, in memory only: going back and forth does not decode them again.
+
+    They are dropped whenever the archive has changed, so that nothing of a photo outlives it here.
+    """
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._lock = Lock()
         self._kept: OrderedDict[str, bytes] = OrderedDict()
+        self._state: object = None
+
+    def hold_for(self, state: object) -> None:
+        """Drop everything unless the archive's state is what it was the last time."""
+        with self._lock:
+            if state != self._state:
+                self._state = state
+                self._kept.clear()
 
     def get(self, digest: str, make: Callable[[], bytes]) -> bytes:
         """The picture of that original, made now if it is not kept."""

@@ -64,8 +64,8 @@ class Library:
     def ask(self, query: Query, like: Sequence[int] = (), *, is_last: bool = False) -> Answer:
         """Answer a query with parts that are kept warm; `like` are segments that show what is meant."""
         began = perf_counter()
-        parts = self._kept.parts
-        answer = asking.ask(query, self.settings, like_segments=like, parts=parts, is_last=is_last)
+        supply = self._kept.supply
+        answer = asking.ask(query, self.settings, like_segments=like, supply=supply, is_last=is_last)
         total = round((perf_counter() - began) * 1000, 1)
         spent = answer.took_ms.get("embed", 0.0) + answer.took_ms.get("search", 0.0)
         took = {"load": round(total - spent, 1), "embed": 0.0, "search": 0.0, **answer.took_ms, "total": total}
@@ -90,6 +90,7 @@ class Library:
     def photo(self, photo_id: int) -> Photo | None:
         """The photo of that id."""
         with bootstrap.reading(self.settings) as reader:
+            self._views.hold_for(reader.state)
             return reader.photos([photo_id]).get(photo_id)
 
     def segments(self, photo_id: int) -> list[Segment]:

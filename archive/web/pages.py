@@ -129,7 +129,7 @@ def renderer(library: Library) -> Callable[..., Response]:
         "timed": answers.timed,
         "window": window,
     }
-    environment.globals |= {"headline": words.headline, "Verdict": Verdict}
+    environment.globals |= {"headline": words.headline, "losses": answers.losses, "Verdict": Verdict}
 
     def render(name: str, status: int = 200, **context: object) -> Response:
         running, photos = library.progress()

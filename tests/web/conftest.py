@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from archive import bootstrap, cli
+from archive import cli, parts
 from archive.web.application import application
 from archive.web.door import Door
 from archive.web.guard import Hosts
@@ -65,19 +65,19 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("coloured")
     write_card(folder / "card")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(bootstrap.SEGMENTERS, "colours", ColourSegmenter)
-        patch.setitem(bootstrap.EMBEDDERS, "colours", ColourEmbedder)
+        patch.setitem(parts.SEGMENTERS, "colours", ColourSegmenter)
+        patch.setitem(parts.EMBEDDERS, "colours", ColourEmbedder)
         patch.setenv("ARCHIVE_WEIGHTS", str(folder / "weights"))
-        parts = ["--segmenter", "colours", "--embedder", "colours"]
-        assert cli.run(["ingest", "--home", str(folder / "home"), *parts, str(folder / "card")]) == 0
+        chosen = ["--segmenter", "colours", "--embedder", "colours"]
+        assert cli.run(["ingest", "--home", str(folder / "home"), *chosen, str(folder / "card")]) == 0
     return folder / "home"
 
 
 @pytest.fixture
 def filled(settings: Settings, made_once: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """The settings of an archive that holds the card."""
-    monkeypatch.setitem(bootstrap.SEGMENTERS, "colours", ColourSegmenter)
-    monkeypatch.setitem(bootstrap.EMBEDDERS, "colours", ColourEmbedder)
+    monkeypatch.setitem(parts.SEGMENTERS, "colours", ColourSegmenter)
+    monkeypatch.setitem(parts.EMBEDDERS, "colours", ColourEmbedder)
     shutil.copytree(made_once, settings.home)
     return settings
 

@@ -113,6 +113,27 @@ def test_a_thumbnail_is_made_once_and_only_its_owner_can_read_it(client: TestCli
     assert path.stat().st_mtime_ns == written
 
 
+def test_a_forgotten_photo_leaves_no_picture_in_the_home_nor_in_the_server(
+    archive: Commands, client: TestClient, filled: Settings
+) -> None:
+    forgotten, kept = client.get("/api/v1/photos?limit=2").json()["photos"]
+    for photo in (forgotten, kept):
+        for size in ("thumbnail", "view"):
+            assert client.get(f"/api/v1/photos/{photo['id']}/{size}").status_code == 200
+    thumbnails = Thumbnails(filled.thumbnails)
+    unfinished = thumbnails.path(forgotten["digest"]).with_name(f"{forgotten['digest']}1234.new")
+    unfinished.write_bytes(b"the beginning of a picture")
+    done = archive("forget", forgotten["id"], "--yes", "--verify", "--json")
+    assert done.object["verified"]["residue"] == []
+    assert list(filled.home.rglob(f"{forgotten['digest']}*")) == []
+    for size in ("thumbnail", "view"):
+        assert client.get(f"/api/v1/photos/{forgotten['id']}/{size}").status_code == 404
+        assert client.get(f"/api/v1/photos/{kept['id']}/{size}").status_code == 200
+    assert [digest for digest, _ in thumbnails.stored()] == [kept["digest"]]
+    answer = client.get("/api/v1/query?text=red&all=true&limit=100").json()
+    assert forgotten["digest"] not in {hit["photo"]["digest"] for hit in answer["hits"]}
+
+
 def segment(client: TestClient, name: str) -> int:
     """The first thing that was found in the photo of that name."""
     return int(client.get(f"/api/v1/photos/{ids(client)[name]}").json()["segments"][1]["segment"])
