@@ -113,9 +113,9 @@ def look_after(
     return outcome
 
 
-def rehearse(card: Path, care: Care, watcher: Watcher) -> Outcome:
-    """What would be done to a card if all its whole photos went in."""
-    kept, outcome = _verify(card, lambda _digest: True, watcher)
+def rehearse(card: Path, care: Care, stays_out: Callable[[str], bool], watcher: Watcher) -> Outcome:
+    """What would be done to a card if its whole photos went in, all but those whose digest `stays_out`."""
+    kept, outcome = _verify(card, lambda digest: not stays_out(digest), watcher)
     if care.free:
         outcome = replace(outcome, freed=len(kept), freed_bytes=sum(photo.stat().st_size for photo in kept))
     return replace(outcome, synced=care.sync_clock, ejected=care.eject)

@@ -1,38 +1,36 @@
 """The composition root: settings in, working parts out.
 
-The only place that names concrete segmenters, embedders and indexes. A part without weights has a line in SEGMENTERS
-or EMBEDDERS; parts with weights are told apart in `_segmenter` and `_embedder`.
+The only place, with `archive.parts`, that names concrete segmenters, embedders and indexes.
 """
 
 from __future__ import annotations
 
-import functools
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from archive.errors import ArchiveError, CatalogDamaged, SpaceMismatch, UsageError
+from archive import parts
+from archive.errors import ArchiveError, CatalogDamaged, UsageError
 from archive.settings import PairChoice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from archive import upkeep
     from archive.catalog.reader import CatalogReader
     from archive.catalog.writer import Catalog
-    from archive.examples import Looking
+    from archive.erasure import Places, Receipt
     from archive.indexes.faiss_shards import FaissIndex
     from archive.ingest import Destination
     from archive.observation import Observer
     from archive.originals import Originals
-    from archive.protocols import Embedder, Segmenter, TextEmbedder
+    from archive.photos.reading import DecodedPhoto
     from archive.reindex import Report, Watcher
-    from archive.segmenters.one_look import OneLookNetwork
     from archive.sessions import SessionKey
     from archive.settings import Settings
-    from archive.types import Answer, Example, Pair, Photo, Query, Vectors
+    from archive.types import Pair, Photo
 
 PATIENCE = 2.0
 """Seconds that a command waits for another writer; a query that remembers its words is done in milliseconds."""
@@ -41,28 +39,11 @@ MOST_WORKERS = 8
 """Photos observed side by side at the most: each has a network and its pixels in memory."""
 
 
-def _grid() -> Segmenter:
-    from archive.segmenters.grid import GridSegmenter
-
-    return GridSegmenter()
-
-
-def _whole() -> Segmenter:
-    from archive.segmenters.whole import WholeSegmenter
-
-    return WholeSegmenter()
-
-
-SEGMENTERS: dict[str, Callable[[], Segmenter]] = {"grid": _grid, "whole": _whole}
-"""Segmenters that need no weights, by the name that `--segmenter` takes."""
-
-EMBEDDERS: dict[str, Callable[[], Embedder]] = {}
-"""Embedders that need no weights, by the name that `--embedder` takes."""
-
-
 @contextmanager
 def writing(settings: Settings) -> Iterator[Catalog]:
     """The catalog, opened by the archive's one writer; it is created or upgraded if need be.
+
+    What an erasure that was cut off has left to do is done first.
 
     Raises:
         ArchiveBusy: another process is writing.
@@ -71,6 +52,8 @@ def writing(settings: Settings) -> Iterator[Catalog]:
     from archive.catalog.writer import Catalog
 
     with writer_lock(settings.home, PATIENCE), Catalog.open(settings.catalog) as catalog:
+        if catalog.erasures():
+            finish_erasure(settings, catalog)
         yield catalog
 
 
@@ -90,60 +73,6 @@ def originals(settings: Settings) -> Originals:
     return Originals(settings.originals)
 
 
-def ask(query: Query, settings: Settings, likes: Sequence[str] = (), like_hits: Sequence[int] = ()) -> Answer:
-    """Answer a query from the archive of these settings, and remember its hits for the next one to point at.
-
-    `likes` are examples, `FILE` or `FILE@left,top,right,bottom`; `like_hits` are hits of the last answer.
-    """
-    from archive import last_answer
-    from archive.aftermath import by_pixels
-    from archive.catalog.texts import remember_text
-    from archive.pairs import shelf
-    from archive.search import search
-
-    def remember(space: str, text: str, vector: Vectors) -> None:
-        remember_text(settings.catalog, settings.home, space, text, vector)
-
-    with reading(settings) as reader:
-        pair_id, pair = _answering(reader, settings)
-        shown = _examples(likes, like_hits, reader, (pair_id, pair), settings) if likes or like_hits else []
-        found = index(settings, reader, pair_id, pair)
-        compare, chances = by_pixels(originals(settings)), shelf.calibration(pair.name)
-        answer = search(query, reader, words(pair, settings), found, remember, shown, compare, chances)
-        last_answer.keep(settings.home, last_answer.of(answer, reader.state.uuid, pair_id))
-        return answer
-
-
-def _examples(
-    likes: Sequence[str], ranks: Sequence[int], reader: CatalogReader, answering: tuple[int, Pair], settings: Settings
-) -> list[Example]:
-    from archive import examples  # brings Pillow, which words alone do not need
-
-    pair_id, pair = answering
-    found = examples.from_files(likes, lambda: looking(pair, settings))
-    return found + examples.from_hits(ranks, reader, pair_id, settings.home)
-
-
-def looking(pair: Pair, settings: Settings) -> Looking:
-    """The image side of a pair, at work.
-
-    Raises:
-        SpaceMismatch: its files are no longer what they were.
-    """
-    from archive.examples import Looking
-    from archive.observation import CONTEXT
-    from archive.pairs.registry import PAIRS
-
-    _compute_side_by_side()
-    embedder = _embedder(pair.embedder_source, settings)
-    if embedder.space != pair.space:
-        raise SpaceMismatch(
-            f"the files of the embedder {pair.embedder_source} changed since the archive was made with them; put them "
-            "back, or choose the new ones with `archive models use` and run `archive reindex`"
-        )
-    return Looking(embedder, PAIRS[pair.name].crop_context if pair.name in PAIRS else CONTEXT)
-
-
 def teach(settings: Settings, name: str, files: Sequence[str], ranks: Sequence[int]) -> tuple[int, list[str]]:
     """Keep pictures of a thing: files, as `FILE` or `FILE@left,top,right,bottom`, and hits of the last answer.
 
@@ -155,15 +84,20 @@ def teach(settings: Settings, name: str, files: Sequence[str], ranks: Sequence[i
     from archive import teaching
 
     with reading(settings) as reader:
-        answering = _answering(reader, settings)
-        lessons = teaching.from_files(files, lambda: looking(answering[1], settings), reader)
+        answering = answering_pair(reader, settings)
+        lessons = teaching.from_files(files, lambda: parts.looking(answering[1], settings), reader)
         lessons += teaching.from_hits(ranks, reader, answering, originals(settings), settings.home)
     with writing(settings) as catalog:
         count = catalog.teach(name, [lesson.exemplar for lesson in lessons])
     return count, [doubt for lesson in lessons for doubt in lesson.doubts]
 
 
-def _answering(reader: CatalogReader, settings: Settings) -> tuple[int, Pair]:
+def answering_pair(reader: CatalogReader, settings: Settings) -> tuple[int, Pair]:
+    """The pair that answers queries, with its id.
+
+    Raises:
+        ArchiveError: nothing was ever ingested.
+    """
     answering = reader.answering()
     if answering is None:
         raise ArchiveError(f"the archive at {settings.home} is empty; run `archive ingest FOLDER` first")
@@ -175,10 +109,15 @@ class Holdings:
     """What an archive holds already; nothing where there is none."""
 
     reader: CatalogReader | None
+    even_forgotten: bool = False
 
     def photo(self, digest: str) -> bool:
         """Whether the photo of that sha256 in hex is in."""
         return self.reader is not None and self.reader.photo_id(digest) is not None
+
+    def forgotten(self, digest: str) -> bool:
+        """Whether the photo of that sha256 in hex was forgotten, and is to stay out."""
+        return self.reader is not None and not self.even_forgotten and self.reader.is_forgotten(digest)
 
     def numbers(self, key: SessionKey) -> set[int]:
         """The numbers of a session's photos that are in."""
@@ -186,13 +125,22 @@ class Holdings:
 
 
 @contextmanager
-def holdings(settings: Settings) -> Iterator[Holdings]:
-    """What is in the archive of these settings, for a rehearsal."""
+def holdings(settings: Settings, *, even_forgotten: bool = False) -> Iterator[Holdings]:
+    """What is in the archive of these settings, for a rehearsal; with `even_forgotten` no photo is to stay out."""
     if not settings.catalog.exists():
-        yield Holdings(None)
+        yield Holdings(None, even_forgotten=even_forgotten)
         return
     with reading(settings) as reader:
-        yield Holdings(reader)
+        yield Holdings(reader, even_forgotten=even_forgotten)
+
+
+@contextmanager
+def decoder() -> Iterator[Callable[[bytes], DecodedPhoto]]:
+    """Decodes files, suspicious ones in a process of their own."""
+    from archive.photos.apart import ApartDecoder
+
+    with ApartDecoder() as apart:
+        yield apart.decode
 
 
 def locate(settings: Settings) -> Callable[[Photo], Path]:
@@ -208,96 +156,21 @@ def index(settings: Settings, source: Catalog | CatalogReader, pair_id: int, pai
     return FaissIndex(settings.shards / str(pair_id), pair.dim, source.shards(pair_id))
 
 
-def words(pair: Pair, settings: Settings) -> TextEmbedder:
-    """The text half of a pair, without torch."""
-    if pair.embedder_source in EMBEDDERS:
-        return EMBEDDERS[pair.embedder_source]()
-    from archive.embedders.text_tower import OnnxTextTower, tower_folder
-    from archive.pairs import registry, shelf
-
-    if pair.embedder_source in registry.PAIRS and registry.find(pair.embedder_source).shipped:
-        tower = OnnxTextTower(shelf.shipped_folder(pair.embedder_source))
-        if tower.space != pair.space:
-            raise SpaceMismatch(
-                f"the pair {pair.name!r} that comes with this version is not the one that this archive was made with; "
-                "run `archive models use auto`, then `archive reindex`"
-            )
-        return tower
-    return OnnxTextTower(tower_folder(settings.towers, pair.space))
-
-
-def observer(settings: Settings, choice: PairChoice, current: Pair | None) -> tuple[Observer, Pair]:
-    """The pair that a command asked for, at work; what the choice leaves open is taken from the current pair.
-
-    Raises:
-        UsageError: there is no pair of the chosen name.
-        WeightsMissing: a part is not on disk; the message names the command that fetches it.
-        SpaceMismatch: nothing was chosen, but the current pair's files are no longer what they were.
-    """
-    from archive.observation import Observer
-    from archive.pairs.registry import PAIRS, find
-
-    _compute_side_by_side()
-    asked = choice != PairChoice()
-    named = _pair_name(choice.name, current, settings)
-    segmenter_source = choice.segmenter or named or (current.segmenter_source if current else "")
-    embedder_source = choice.embedder or named or (current.embedder_source if current else "")
-    name = segmenter_source if segmenter_source == embedder_source and segmenter_source in PAIRS else "custom"
-    segmenter, embedder = _segmenter(segmenter_source, settings), _embedder(embedder_source, settings)
-    if name in PAIRS:
-        seeing = Observer(segmenter, embedder, find(name).cleanup, find(name).crop_context)
-    else:
-        seeing = Observer(segmenter, embedder)
-    pair = seeing.pair(name, _absolute(segmenter_source), _absolute(embedder_source))
-    if not asked and current and not same(pair, current):
-        raise SpaceMismatch(
-            f"the files of the pair {current.name!r} changed since the archive was made with them; put them back, or "
-            "choose the new ones with `archive models use` and run `archive reindex`"
-        )
-    return seeing, pair
-
-
-def _pair_name(asked: str | None, current: Pair | None, settings: Settings) -> str | None:
-    """The registry's pair that a command means; None where it goes on with the parts that the archive has.
-
-    Raises:
-        UsageError: there is no pair of that name.
-    """
-    from archive.pairs import registry, shelf
-
-    if asked == registry.AUTO or (asked is None and current is None):
-        return shelf.best(settings.weights)
-    return registry.find(asked).name if asked else None
-
-
-def advice(settings: Settings, choice: PairChoice) -> str | None:
-    """What a first ingest that has no larger pair than the built-in one could do better, in a line."""
-    from archive.pairs import registry, shelf
-
-    if settings.catalog.exists() or choice != PairChoice() or not registry.find(shelf.best(settings.weights)).shipped:
-        return None
-    better = next(row for row in shelf.listing(settings.weights) if row.name == registry.PREFERRED[0])
-    size = "" if better.size is None else f"{better.size / 1e6:,.0f} MB, "
-    return (
-        f"using the built-in pair {shelf.best(settings.weights)}; `archive models pull {better.name}` "
-        f"({size}{', '.join(better.licences)}) would bring better answers"
-    )
-
-
 @contextmanager
-def ingesting(settings: Settings, choice: PairChoice) -> Iterator[Destination]:
+def ingesting(settings: Settings, choice: PairChoice, *, even_forgotten: bool = False) -> Iterator[Destination]:
     """Everything an ingest needs, under the writer lock. A first ingest settles which pair the archive has.
 
     Raises:
         UsageError: the archive has another pair than the one chosen.
     """
+    from archive.arrivals import Arrivals
     from archive.ingest import Destination
 
-    with writing(settings) as catalog:
+    with writing(settings) as catalog, decoder() as decode:
         answering = catalog.answering()
         current = answering[1] if answering else None
-        seeing, pair = observer(settings, choice, current)
-        if current and not same(pair, current):
+        seeing, pair = parts.observer(settings, choice, current)
+        if current and not parts.same(pair, current):
             raise UsageError(
                 f"this archive was made with the pair {current.name!r} ({current.segmenter}, {current.space}); "
                 "to change it, run `archive models use` with the same options, then `archive reindex`"
@@ -312,12 +185,38 @@ def ingesting(settings: Settings, choice: PairChoice) -> Iterator[Destination]:
             home=settings.home,
             catalog=catalog,
             originals=stored,
+            arrivals=Arrivals(settings.arrivals),
             observer=seeing,
             pair_id=pair_id,
+            decode=decode,
             index=shards,
             seal_at=settings.seal_at,
             workers=min(processors(), MOST_WORKERS),
+            even_forgotten=even_forgotten,
         )
+
+
+def finish_erasure(settings: Settings, catalog: Catalog) -> Receipt:
+    """Do what an erasure that was cut off has left to do."""
+    from archive.erasure import Receipt, finish
+
+    receipt = Receipt()
+    finish(places(settings, catalog), receipt)
+    return receipt
+
+
+def places(settings: Settings, catalog: Catalog) -> Places:
+    """Everywhere that something of a photo can be."""
+    from archive.arrivals import Arrivals
+    from archive.erasure import Places
+
+    return Places(
+        home=settings.home,
+        catalog=catalog,
+        originals=originals(settings),
+        arrivals=Arrivals(settings.arrivals),
+        index=lambda pair_id, pair: index(settings, catalog, pair_id, pair),
+    )
 
 
 def processors() -> int:
@@ -332,14 +231,14 @@ def settle(catalog: Catalog, seeing: Observer, pair_id: int) -> None:
     catalog.set_answering(pair_id)
 
 
-def check(settings: Settings, watcher: upkeep.Watcher, *, data: bool) -> list[upkeep.Finding]:
-    """Everything that is not as it should be in the archive of these settings."""
+def check(settings: Settings, watcher: upkeep.Watcher, *, data: bool, share: float = 1.0) -> list[upkeep.Finding]:
+    """Everything that is not as it should be; with `data`, a `share` of the originals is hashed, chosen by chance."""
     from archive import upkeep
 
     findings = list(upkeep.check_rows(settings.catalog, data=data))
     try:
         with reading(settings) as reader:
-            findings += upkeep.check_originals(reader, originals(settings), watcher, data=data)
+            findings += upkeep.check_originals(reader, originals(settings), watcher, share=share * data)
             if answering := reader.answering():
                 findings += upkeep.check_index(index(settings, reader, *answering))
     except CatalogDamaged as error:
@@ -354,7 +253,7 @@ def use_pair(settings: Settings, choice: PairChoice) -> tuple[Pair, int]:
     """
     with writing(settings) as catalog:
         wanted = catalog.wanted()
-        seeing, pair = observer(settings, choice, wanted[1] if wanted else None)
+        seeing, pair = parts.observer(settings, choice, wanted[1] if wanted else None)
         pair_id = catalog.ensure_pair(pair)
         seeing.embedder.embed_text(["a photo"])
         catalog.set_wanted(pair_id)
@@ -370,7 +269,7 @@ def reindex(settings: Settings, report: Report, watcher: Watcher) -> None:
     Raises:
         ArchiveError: nothing was ever ingested.
     """
-    from archive.reindex import embed_missing, refresh
+    from archive.reindex import embed_missing, may_answer, refresh
     from archive.teaching import embed_missing as embed_exemplars
 
     with writing(settings) as catalog:
@@ -378,97 +277,15 @@ def reindex(settings: Settings, report: Report, watcher: Watcher) -> None:
         if wanted is None:
             raise ArchiveError(f"the archive at {settings.home} is empty; run `archive ingest FOLDER` first")
         pair_id, pair = wanted
-        if catalog.pending(pair_id):
-            seeing, _ = observer(settings, PairChoice(), pair)
-            embed_missing(
-                catalog, originals(settings), seeing, pair_id, min(processors(), MOST_WORKERS), report, watcher
-            )
+        damaged = catalog.damaged_packs(pair_id)
+        if catalog.pending(pair_id) or damaged:
+            seeing, _ = parts.observer(settings, PairChoice(), pair)
+            workers = min(processors(), MOST_WORKERS)
+            embed_missing(catalog, originals(settings), seeing, pair_id, damaged, workers, report, watcher)
         if catalog.exemplars_without_vector(pair.space):
-            embed_exemplars(catalog, looking(pair, settings))
-        if not catalog.pending(pair_id):
+            embed_exemplars(catalog, parts.looking(pair, settings))
+        if may_answer(catalog.photo_count(), catalog.pending(pair_id)):
             catalog.set_answering(pair_id)
         shards = index(settings, catalog, pair_id, pair)
         refresh(catalog, shards, pair_id, settings.seal_at, report)
         shards.sweep([shard.name for shard in catalog.shards(pair_id)])
-
-
-def same(one: Pair, other: Pair) -> bool:
-    """Whether two pairs give the same boxes and vectors, wherever their files are."""
-    return (one.segmenter, one.space) == (other.segmenter, other.space)
-
-
-def _compute_side_by_side() -> None:
-    """Have torch compute each photo on one thread; several photos are observed at a time instead.
-
-    Threads that share one photo wait for one another at every layer. On two cores with one other busy process, 16 crops
-    through MobileNetV2 took 0.5 s on one thread and 4 to 6 s on two. torch reads the variable when it is imported.
-    """
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-
-
-def _segmenter(source: str, settings: Settings) -> Segmenter:
-    from archive.pairs import registry, shelf
-    from archive.segmenters.sam import SamSegmenter, is_sam
-    from archive.segmenters.yolo import UltralyticsSegmenter
-
-    if source in SEGMENTERS:
-        return SEGMENTERS[source]()
-    if source not in registry.PAIRS:
-        own = _existing(source, "--segmenter")
-        return SamSegmenter(own) if is_sam(own) else UltralyticsSegmenter(own)
-    spec = registry.find(source).segmenter
-    if spec.kind == "one-look":
-        from archive.segmenters.one_look import OneLookSegmenter
-
-        return OneLookSegmenter(_network(source), confidence=spec.confidence)
-    weights, _ = shelf.paths(source, settings.weights)
-    if weights is None:
-        return SEGMENTERS[spec.kind]()
-    if spec.kind == "sam":
-        return SamSegmenter(weights)
-    return UltralyticsSegmenter(weights, size=spec.size, confidence=spec.confidence, overlap=spec.overlap)
-
-
-def _embedder(source: str, settings: Settings) -> Embedder:
-    if source in EMBEDDERS:
-        return EMBEDDERS[source]()
-    from archive.embedders.openclip import OpenClipEmbedder
-    from archive.pairs import registry, shelf
-
-    if source in registry.PAIRS and registry.find(source).shipped:
-        from archive.embedders.pooled import PooledEmbedder
-
-        return PooledEmbedder(shelf.shipped_folder(source), _network(source).see)
-    if source in registry.PAIRS:
-        _, folder = shelf.paths(source, settings.weights)
-    else:
-        folder = _existing(source, "--embedder")
-    return OpenClipEmbedder(folder, settings.towers)
-
-
-@functools.cache
-def _network(source: str) -> OneLookNetwork:
-    """The network of a shipped pair, once: its segmenter and its embedder look through the same eyes."""
-    from archive.pairs import registry, shelf
-    from archive.segmenters.one_look import OneLookNetwork
-
-    spec = registry.find(source).segmenter
-    weights = shelf.shipped_folder(source) / "segmenter.onnx"
-    return OneLookNetwork(weights, size=spec.size)
-
-
-def _existing(source: str, option: str) -> Path:
-    path = Path(source).expanduser()
-    if not path.exists():
-        raise UsageError(f"{option} {source}: there is no such file or folder")
-    return path
-
-
-def _absolute(source: str) -> str:
-    """A source as it is remembered: a path must not depend on where the command was run, and a name is no path."""
-    from archive.pairs.registry import PAIRS
-
-    if source in {*SEGMENTERS, *EMBEDDERS, *PAIRS}:
-        return source
-    path = Path(source).expanduser()
-    return str(path.absolute()) if path.exists() else source

@@ -12,9 +12,12 @@ from archive.photos.reading import decode
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from PIL.Image import Image
+
     from archive.catalog.reader import CatalogReader
     from archive.originals import Originals
-    from archive.types import Answer, Hit, Thing
+    from archive.things import Thing
+    from archive.types import Answer, Hit
 
 _UNSAFE = re.compile(r"[^\w.-]+")
 
@@ -48,10 +51,14 @@ def _make(folder: Path) -> None:
         raise ArchiveError(f"{folder} cannot be made ({error.strerror}); name another folder to save in") from error
 
 
-def _save_one(hit: Hit, folder: Path, originals: Originals) -> Path:
+def picture(hit: Hit, originals: Originals) -> Image:
+    """The photo of a hit with its boxes drawn."""
     pixels = decode(originals.read(hit.photo.digest, hit.photo.suffix)).pixels
-    picture = annotated(pixels, [(scored.box, f"{scored.score:.2f}") for scored in hit.boxes])
+    return annotated(pixels, [(scored.box, f"{scored.score:.2f}") for scored in hit.boxes])
+
+
+def _save_one(hit: Hit, folder: Path, originals: Originals) -> Path:
     stem = _UNSAFE.sub("_", hit.photo.name.rpartition(".")[0] or hit.photo.name)[:60]
     path = folder / f"{hit.rank:02d}-{stem}.jpg"
-    save_jpeg(picture, path)
+    save_jpeg(picture(hit, originals), path)
     return path

@@ -7,25 +7,30 @@ next run goes on from there.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from archive import shelving
+from archive.arrivals import Arrival
 from archive.catalog.writer import NewPhoto
 from archive.errors import ArchiveError, PhotoError, SourceVanished, UsageError
 from archive.photos.camera_card import Condition, examine
 from archive.photos.cards import FoundFile, find, is_gone
 from archive.photos.names import printable
-from archive.photos.reading import decode, digest_of, read_file
+from archive.photos.quality import Look
+from archive.photos.reading import digest_of, read_file
 from archive.provenance import Card, Provenance, SessionAudit, count
+from archive.room import require_room
 from archive.timekeeping import Timekeeper
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from archive.arrivals import Arrivals
     from archive.catalog.writer import Catalog
     from archive.observation import Observer
     from archive.originals import Originals
@@ -33,11 +38,16 @@ if TYPE_CHECKING:
     from archive.protocols import VectorIndex
     from archive.provenance import Start, Trace
     from archive.sessions import SessionKey
-    from archive.types import Pack, Pixels
+    from archive.types import Mark, Pack, Pixels
+
+    Decode: TypeAlias = Callable[[bytes], DecodedPhoto]
 
 
 SHELVE_EVERY = 1000
 """New photos after which the index is brought up to date, so that a query during a long ingest stays fast."""
+
+
+MISNAMED = "is not the photo that its name says; `archive repair` sets it aside"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +64,8 @@ class Report:
 
     new: int = 0
     known: int = 0
+    forgotten: int = 0
+    marked: Counter[Mark] = field(default_factory=Counter)
     unreadable: list[Unreadable] = field(default_factory=list)
     damaged: list[Path] = field(default_factory=list)
     """Photos of the wearable that are in, and marked, although their bytes are not what the sensor gave."""
@@ -68,7 +80,7 @@ class Report:
     @property
     def files(self) -> int:
         """All files that were looked at."""
-        return self.new + self.known + len(self.unreadable) + len(self.unfinished)
+        return self.new + self.known + self.forgotten + len(self.unreadable) + len(self.unfinished)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +88,25 @@ class Destination:
     """Where photos go: the archive's home, its catalog, originals and index, and the pair that observes them.
 
     `workers` photos are observed side by side; the index is sealed where `seal_at` vectors lie outside its shards.
+    With `even_forgotten`, a photo that was forgotten and is still on the card is taken in again.
     """
 
     home: Path
     catalog: Catalog
     originals: Originals
+    arrivals: Arrivals
     observer: Observer
     pair_id: int
+    decode: Decode
     index: VectorIndex
     seal_at: int
     workers: int
+    even_forgotten: bool = False
+    look: Look = field(default_factory=Look)
+
+    def leaves_out(self, digest: str) -> bool:
+        """Whether a photo of that sha256 in hex is to stay on its card because it was forgotten."""
+        return not self.even_forgotten and self.catalog.is_forgotten(digest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +136,10 @@ class Known(Protocol):
         """Whether the photo of that sha256 in hex is in."""
         ...
 
+    def forgotten(self, digest: str) -> bool:
+        """Whether the photo of that sha256 in hex was forgotten, and is to stay out."""
+        ...
+
     def numbers(self, key: SessionKey) -> set[int]:
         """The numbers of a session's photos that are in."""
         ...
@@ -142,9 +167,11 @@ def ingest(
 
     Raises:
         UsageError: there is nothing at the path, or a start that cannot be.
+        ArchiveError: the photos cannot fit on the archive's disk; nothing was begun.
         SourceVanished: the card went away; what came before is in.
     """
     source, files = _files(path, destination.home, report)
+    require_room(files, destination.home, lambda file, size: destination.catalog.is_known_at(file.relative, size))
     watcher.begin(len(files))
     keeper = Timekeeper(destination.catalog)
     provenance = Provenance(Card(path, files, _noting(report)), keeper, datetime.now(UTC), starts)
@@ -156,20 +183,28 @@ def ingest(
 def adopt(destination: Destination, report: Report, watcher: Watcher, starts: Sequence[Start] = ()) -> None:
     """Finish what an interrupted run left: originals that are on disk but have no row yet.
 
-    Their names on the card are lost; capture time comes from the wearable's own note, from EXIF, or from the
-    modification time that the copy kept. `starts` say when sessions began that are in already.
+    Their names on the card are those that the run wrote down before it kept them; capture time comes from the
+    wearable's own note, from EXIF, from such a name, or from the modification time that the copy kept. `starts` say
+    when sessions began that are in already.
     """
     catalog, source = destination.catalog, Source.at(destination.home)
-    orphans = [path for digest, path in destination.originals.stored() if catalog.photo_id(digest) is None]
+    orphans = [(digest, path) for digest, path in destination.originals.stored() if catalog.photo_id(digest) is None]
     watcher.begin(len(orphans))
-    files = [FoundFile(path, os.fsencode(path.name)) for path in orphans]
+    noted = destination.arrivals.all()
+    files = []
+    for digest, path in orphans:
+        if digest == destination.originals.digest_at(path):
+            files.append(FoundFile(path, noted[digest].path if digest in noted else os.fsencode(path.name)))
+        else:
+            report.unreadable.append(Unreadable(path, MISNAMED))
+            watcher.step()
     keeper = Timekeeper(destination.catalog)
     provenance = Provenance(Card(destination.home, (), _noting(report)), keeper, datetime.now(UTC), starts)
     _take_in(_Walk(source, destination, provenance, report, watcher), files)
     report.retimed += keeper.retimed
 
 
-def rehearse(path: Path, home: Path, known: Known, report: Report, watcher: Watcher) -> None:
+def rehearse(path: Path, home: Path, known: Known, decode: Decode, report: Report, watcher: Watcher) -> None:
     """Find out what `ingest` would do with each file, without writing anything."""
     source, files = _files(path, home, report)
     watcher.begin(len(files))
@@ -180,16 +215,18 @@ def rehearse(path: Path, home: Path, known: Known, report: Report, watcher: Watc
             found = _read(file, source)
             digest = digest_of(found.content)
             is_known = digest in met or known.photo(digest)
-            if not is_known:
+            is_forgotten = not is_known and known.forgotten(digest)
+            if not is_known and not is_forgotten:
                 decode(found.content)
                 if examine(found.content)[0] is Condition.DAMAGED:
                     report.damaged.append(file.path)
         except PhotoError as error:
             _give_up(file, error, card, report)
         else:
-            met.add(digest)
+            met.update(() if is_forgotten else (digest,))
             report.known += is_known
-            report.new += not is_known
+            report.forgotten += is_forgotten
+            report.new += not is_known and not is_forgotten
         watcher.step()
     report.sessions += [SessionAudit(*counted) for counted in count(card.sessions, known.numbers)]
 
@@ -239,16 +276,20 @@ def _candidates(files: Iterable[FoundFile], walk: _Walk) -> Iterator[_Candidate]
             found = _read(file, walk.source)
             digest = digest_of(found.content)
             known = walk.destination.catalog.photo_id(digest)
-            trace = walk.provenance.trace(file, found.content)
-            if known is None:
-                photo = decode(found.content)
+            is_forgotten = known is None and walk.destination.leaves_out(digest)
+            trace = None if is_forgotten else walk.provenance.trace(file, found.content)
+            if known is None and not is_forgotten:
+                photo = walk.destination.decode(found.content)
                 walk.report.clocks += trace is not None and walk.provenance.look_for_clock(trace, photo.pixels)
                 yield _Candidate(file, found, digest, photo, trace)
                 continue
         except PhotoError as error:
             _give_up(file, error, walk.provenance.card, walk.report)
         else:
-            _found_again(known, digest, file, found, trace, walk)
+            if known is None:
+                walk.report.forgotten += 1
+            else:
+                _found_again(known, digest, file, found, trace, walk)
         walk.watcher.step()
 
 
@@ -282,7 +323,12 @@ def _take_in(walk: _Walk, files: Iterable[FoundFile]) -> None:
                 ArchiveError
             ):  # the card goes first; what keeps the index from being written is said at the end
                 _shelve(destination)
+    destination.arrivals.keep(lambda digest: _is_waiting(digest, destination))
     _shelve(destination)
+
+
+def _is_waiting(digest: str, destination: Destination) -> bool:
+    return destination.catalog.photo_id(digest) is None and bool(destination.originals.named(digest))
 
 
 def _keep(candidate: _Candidate, pack: Pack, walk: _Walk) -> None:
@@ -294,6 +340,7 @@ def _keep(candidate: _Candidate, pack: Pack, walk: _Walk) -> None:
         return
     photo = candidate.photo
     # The original is durable before any row speaks of it; a crash in between leaves a file that the next run adopts.
+    walk.destination.arrivals.note(Arrival(candidate.digest, file.relative, found.modified))
     walk.destination.originals.put(found.content, candidate.digest, photo.suffix, found.modified)
     height, width = photo.pixels.shape[:2]
     new = NewPhoto(
@@ -304,13 +351,15 @@ def _keep(candidate: _Candidate, pack: Pack, walk: _Walk) -> None:
         camera=photo.camera,
         width=width,
         height=height,
-        name=os.fsencode(file.path.name),
+        name=file.name,
         path=file.relative,
         modified=found.modified,
         place=walk.provenance.place(trace) if trace else None,
         condition=trace.condition.value if trace else None,
+        marks=walk.destination.look.marks(photo.pixels, damaged=photo.damage is not None),
     )
     catalog.add_photo(new, walk.destination.pair_id, pack)
+    walk.report.marked.update(new.marks)
     walk.report.new += 1
     if trace and trace.condition is Condition.DAMAGED:
         walk.report.damaged.append(file.path)
@@ -325,7 +374,7 @@ def _found_again(
     original = originals.path(digest, suffix)
     if not original.is_file() or original.stat().st_size != len(found.content):
         originals.put(found.content, digest, suffix, found.modified)
-    catalog.add_source(photo_id, os.fsencode(file.path.name), file.relative, found.modified)
+    catalog.add_source(photo_id, file.name, file.relative, found.modified)
     if trace and not catalog.is_placed(photo_id):
         place, capture = walk.provenance.place(trace), walk.provenance.session_time(trace)
         catalog.place_photo(photo_id, place, capture, trace.condition.value)

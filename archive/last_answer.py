@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING
 
+from archive.disk import sync
 from archive.errors import UsageError
 
 if TYPE_CHECKING:
@@ -64,6 +65,14 @@ def keep(home: Path, answer: LastAnswer) -> bool:
     except OSError:
         return False
     return True
+
+
+def forget(home: Path) -> None:
+    """Erase the last answer, durably: nobody can point at it any more."""
+    path = home / NAME
+    if path.exists():
+        path.unlink()
+        sync(home)
 
 
 def recall(home: Path) -> LastAnswer:

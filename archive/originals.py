@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING
 
+from archive.disk import make_private_directory, sync
 from archive.errors import ArchiveError, CatalogDamaged
 
 if TYPE_CHECKING:
@@ -41,13 +42,13 @@ class Originals:
         """
         path = self.path(digest, suffix)
         try:
-            _make_folder(path.parent)
+            make_private_directory(path.parent)
             # A run that was killed may have left the file whole but its name not yet on the disk.
             if _holds(path, content):
-                _sync(path)
+                sync(path)
             else:
                 _write(path, content, modified)
-            _sync(path.parent)
+            sync(path.parent)
         except OSError as problem:
             reason = problem.strerror or type(problem).__name__
             raise ArchiveError(f"{self._folder} cannot be written: {reason}; put that right and run this again") from (
@@ -70,6 +71,23 @@ class Originals:
         if hashlib.sha256(content).hexdigest() != digest:
             raise CatalogDamaged(f"the original {path} was altered; run `archive check`")
         return content
+
+    @property
+    def folder(self) -> Path:
+        """Where they all are."""
+        return self._folder
+
+    def named(self, digest: str) -> list[Path]:
+        """The files that have that name, whatever they end in and whatever is in them."""
+        return sorted((self._folder / digest[:2]).glob(f"{digest}*"))
+
+    def digest_at(self, path: Path) -> str | None:
+        """The sha256 of the bytes that stand there, in hex; None where they cannot be read."""
+        try:
+            with path.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError:
+            return None
 
     def read_from_disk(self, digest: str, suffix: str) -> bytes:
         """The same, from the disk itself: what the system still has in memory proves nothing about the disk.
@@ -131,20 +149,3 @@ def _unfinished_beside(path: Path) -> Iterator[Path]:
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
-
-
-def _make_folder(folder: Path) -> None:
-    """Like `mkdir -p` with mode 0700, but durable: each new name is written to the disk with its parent."""
-    if folder.is_dir():
-        return
-    _make_folder(folder.parent)
-    folder.mkdir(mode=0o700, exist_ok=True)
-    _sync(folder.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

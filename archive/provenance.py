@@ -6,6 +6,7 @@ it is still what the sensor gave. The card's journals add what there should be, 
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -146,7 +147,7 @@ class Provenance:
             return self.session_time(trace)
         if self.card.is_old(file.path) and not photo.exif:
             return camera_card.old_capture_time(file.path)
-        return capture_time(photo.exif, file.path.name, found.modified, self._now)
+        return capture_time(photo.exif, os.fsdecode(file.name), found.modified, self._now)
 
     def audit(self, numbers: Callable[[SessionKey], set[int]]) -> list[SessionAudit]:
         """What became of each session of the card; `numbers` are those of a session's photos that are in."""

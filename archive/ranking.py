@@ -10,7 +10,7 @@ import numpy as np
 from archive.types import ScoredBox, Why, segment_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
@@ -59,6 +59,14 @@ def join(parts: Iterable[Scores]) -> Scores:
     empty = Scores(np.zeros(0, np.int64), nothing, nothing)
     columns = zip(empty, *parts, strict=True)
     return Scores(*(np.concatenate(column) for column in columns))
+
+
+def lowered(scores: Scores, penalties: Mapping[int, float], unit: float) -> Scores:
+    """The same scores, those of photos with a penalty lowered by so many units; the segments' own stay."""
+    if not penalties:
+        return scores
+    down = np.array([penalties.get(photo, 0.0) for photo in scores.photos.tolist()], np.float32) * np.float32(unit)
+    return scores._replace(fused=scores.fused - down, best=scores.best - down)
 
 
 def boxes(pack: Pack, probes: Probes) -> tuple[ScoredBox, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Protocol
 
 from archive import shelving
@@ -10,13 +11,16 @@ from archive.errors import CatalogDamaged, PhotoError
 from archive.photos.reading import decode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from archive.catalog.writer import Catalog
     from archive.observation import Observer
     from archive.originals import Originals
     from archive.protocols import VectorIndex
     from archive.types import Photo, Pixels
+
+UNREADABLE_SHARE = 10
+"""One photo of so many may be unreadable when a new pair begins to answer."""
 
 
 @dataclass(slots=True)
@@ -51,22 +55,34 @@ def embed_missing(
     originals: Originals,
     observer: Observer,
     pair_id: int,
+    damaged: Sequence[int],
     workers: int,
     report: Report,
     watcher: Watcher,
 ) -> None:
-    """Observe every photo that has no pack of the pair; each is one transaction, so it can be stopped at any time."""
-    watcher.begin(catalog.pending(pair_id))
-    for reread, pack in observer.observe_all(_reread(catalog, originals, pair_id, report, watcher), workers):
+    """Observe every photo that has no sound pack of the pair; each is one transaction, so any moment is good to stop.
+
+    `damaged` are the ids of photos whose pack is; it stays until the new one takes its place.
+    """
+    watcher.begin(catalog.pending(pair_id) + len(damaged))
+    photos = chain(catalog.photos_without_pack(pair_id), catalog.photos(damaged).values())
+    for reread, pack in observer.observe_all(_reread(photos, originals, report, watcher), workers):
         catalog.add_pack(replace(pack, photo_id=reread.photo.id), pair_id)
         report.embedded += 1
         watcher.step()
 
 
-def _reread(
-    catalog: Catalog, originals: Originals, pair_id: int, report: Report, watcher: Watcher
-) -> Iterator[_Reread]:
-    for photo in catalog.photos_without_pack(pair_id):
+def may_answer(photos: int, pending: int) -> bool:
+    """Whether a pair that still lacks `pending` of all photos after a whole run knows enough to answer.
+
+    Originals that cannot be read must not keep it from answering for ever. But where many cannot, their disk is
+    probably not there, and the pair before it goes on.
+    """
+    return pending == 0 or (pending < photos and pending <= max(1, photos // UNREADABLE_SHARE))
+
+
+def _reread(photos: Iterable[Photo], originals: Originals, report: Report, watcher: Watcher) -> Iterator[_Reread]:
+    for photo in photos:
         try:
             pixels = decode(originals.read(photo.digest, photo.suffix)).pixels
         except (PhotoError, CatalogDamaged) as error:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from archive import ranking, verdicts
+from archive.errors import CatalogDamaged
 from archive.types import ORDINAL_BITS, ordinal_of, photo_of
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ LAST_REACH = 1 << 16
 SAMPLED_PHOTOS = 512
 """Photos whose segments stand for the whole archive when a query's background is measured."""
 
+ALL_DAMAGED = "the vectors of every photo asked about are damaged; run: archive repair"
+
 _RUN = 8
 
 
@@ -40,6 +43,7 @@ class Scan:
         self._index = index
         self._pair_id = pair_id
         self._photos = photos
+        self._penalties = verdicts.penalties(reader.marks())
 
     def within(self, photos: Ids) -> Scan:
         """The same, among these photos (sorted ids) only."""
@@ -68,10 +72,13 @@ class Scan:
         near = [(other, cosine) for other, cosine in found.items() if cosine >= level]
         return sorted(near, key=lambda one: (-one[1], one[0]))
 
+    def score(self, packs: Iterable[Pack], probes: Probes) -> Scores:
+        """The scores of packs, marked photos lowered by so many of the background's standard deviations."""
+        return ranking.lowered(ranking.score(packs, probes), self._penalties, probes.background.scale)
+
     def everything(self, probes: Probes) -> Scores:
         """Score every photo: exact, and as long as the archive is large."""
-        packs = (pack for _, pack in self._reader.packs(self._pair_id, photos=self._photos))
-        return ranking.score(packs, probes)
+        return self.score((pack for _, pack in self._reader.packs(self._pair_id, photos=self._photos)), probes)
 
     def nearest(self, probes: Probes, limit: int) -> Scores:
         """Score the photos that can be among the first `limit` or clear the bar.
@@ -81,13 +88,13 @@ class Scan:
         """
         if len(self._index) == 0:
             return self.everything(probes)
-        scores = ranking.score(self._outside_shards(), probes)
+        scores = self.score(self._outside_shards(), probes)
         bar = probes.background.score_at(verdicts.MAYBE_AT)
         reach = FIRST_REACH
         while True:
             found = [self._index.search(row[np.newaxis], reach, self._photos) for row in probes.rows]
             fresh = np.setdiff1d(_photos_of(found), scores.photos)
-            scores = ranking.join([scores, ranking.score(self.packs_of(fresh).values(), probes)])
+            scores = ranking.join([scores, self.score(self.packs_of(fresh).values(), probes)])
             if reach >= LAST_REACH or any(len(matches) < reach for matches in found):
                 return scores
             if max(matches[-1].score for matches in found) < min(bar, _kth(scores, limit)):
@@ -98,9 +105,15 @@ class Scan:
         """Segments (n, dim) of photos spread evenly over the whole archive, whatever part of it is asked about.
 
         A thing that fills the chosen hour must not become its own background. They are all there are while they are so
-        few that no shard holds any.
+        few that no shard holds any, and those outside the shards where all that a shard holds were erased.
+
+        Raises:
+            CatalogDamaged: no vector of them can be trusted.
         """
-        return np.concatenate([pack.vectors for pack in self._sampled()])
+        sampled = list(self._sampled()) or list(self._outside_shards())
+        if not sampled:
+            raise CatalogDamaged(ALL_DAMAGED)
+        return np.concatenate([pack.vectors for pack in sampled])
 
     def _sampled(self) -> Iterator[Pack]:
         shards = self._reader.shards(self._pair_id)
@@ -108,9 +121,9 @@ class Scan:
             for _, pack in self._reader.packs(self._pair_id):
                 yield pack
             return
-        for start in np.linspace(0, shards[-1].last_pack, SAMPLED_PHOTOS // _RUN, endpoint=False, dtype=np.int64):
-            for _, pack in islice(self._reader.packs(self._pair_id, int(start)), _RUN):
-                yield pack
+        edges = np.linspace(shards[0].first_pack - 1, shards[-1].last_pack, SAMPLED_PHOTOS // _RUN + 1, dtype=np.int64)
+        for before, last in pairwise(edges.tolist()):
+            yield from self._reader.first_packs(self._pair_id, before, last, _RUN)
 
     def _outside_shards(self) -> Iterator[Pack]:
         """The packs that the index cannot search: in no shard, or in a damaged one."""

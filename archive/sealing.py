@@ -14,8 +14,11 @@ if TYPE_CHECKING:
 
     from archive.types import Shard
 
-LARGEST = 1 << 22
-"""Vectors of the largest shard. One of half of it or more is never merged again."""
+LARGEST = 1 << 20
+"""Vectors of the largest shard: it is built in memory, and at 512 dimensions this many take 2 GB.
+
+One of half of it or more is never merged again.
+"""
 
 TIER_BITS = 3
 """A tier spans counts up to eight times its smallest, and eight shards of a tier make one of the next."""

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from archive import aftermath, probes, ranking, sightings, verdicts
-from archive.errors import ArchiveError
-from archive.scanning import Scan
+from archive.errors import ArchiveError, CatalogDamaged
+from archive.scanning import ALL_DAMAGED, Scan
 from archive.types import Answer, Example, Hit, Searched, Sort, Used, Verdict
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from archive.probes import Probes
     from archive.protocols import TextEmbedder, VectorIndex
     from archive.ranking import Scores
-    from archive.types import Query, Sighting, Thing, Vectors
+    from archive.things import Thing
+    from archive.types import Query, Sighting, Vectors
     from archive.verdicts import Calibration
 
     Remember = Callable[[str, str, Vectors], None]
@@ -51,6 +52,7 @@ def search(
 
     Raises:
         ArchiveError: nothing was ever ingested.
+        CatalogDamaged: of all photos asked about, no vector can be trusted; single damaged ones are passed over.
     """
     answering = reader.answering()
     if answering is None:
@@ -71,7 +73,9 @@ def search(
     shown = [*examples, *_exemplars(things)]
     asked = probes.compose(words[0] if words else None, shown, negatives, scan.sample(), calibration)
     scores = scan.everything(asked) if query.everything else scan.nearest(asked, query.limit)
-    answer = _answer(query, searched, scores, scan, asked)
+    if len(scores.photos) == 0:
+        raise CatalogDamaged(ALL_DAMAGED)
+    answer = _answer(query, replace(searched, damaged=len(reader.damaged)), scores, scan, asked)
     if compare and answer.sightings and answer.sightings[0].last:
         later = reader.photos_between(answer.sightings[0].last + sightings.GAP, query.before).ids
         if later is not None:

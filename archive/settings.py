@@ -35,9 +35,19 @@ class Settings:
         return self.home / "originals"
 
     @property
+    def arrivals(self) -> Path:
+        """What the card called the photos of a run that is under way."""
+        return self.home / "arrivals"
+
+    @property
     def shards(self) -> Path:
         """The folder of the index's files, all of which can be rebuilt."""
         return self.home / "index"
+
+    @property
+    def thumbnails(self) -> Path:
+        """The folder of small pictures, all of which can be made again."""
+        return self.home / "thumbnails"
 
     @property
     def towers(self) -> Path:

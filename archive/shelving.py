@@ -18,11 +18,7 @@ if TYPE_CHECKING:
     from archive.catalog.writer import Catalog
     from archive.protocols import VectorIndex
     from archive.sealing import Seal
-    from archive.types import Ids, Vectors
-
-
-LARGEST_SHARD = 1 << 20
-"""Vectors of the largest shard: a shard is built in memory, and at 512 dimensions this many take 2 GB."""
+    from archive.types import Ids, Shard, Vectors
 
 
 def shelve(catalog: Catalog, index: VectorIndex, pair_id: int, seal_at: int) -> int:
@@ -33,18 +29,55 @@ def shelve(catalog: Catalog, index: VectorIndex, pair_id: int, seal_at: int) -> 
     if not tail:
         return 0
     (span,) = tail
-    seals = sealing.plan(shards, span.vectors, span.first_pack, span.last_pack, seal_at, largest=LARGEST_SHARD)
+    seals = sealing.plan(shards, span.vectors, span.first_pack, span.last_pack, seal_at)
     for seal in seals:
         _seal(catalog, index, pair_id, seal)
     return len(seals)
 
 
 def mend(catalog: Catalog, index: VectorIndex, pair_id: int) -> int:
-    """Write damaged shards anew from the catalog; returns how many there were."""
-    damaged = list(index.broken)
-    for shard in damaged:
-        _seal(catalog, index, pair_id, sealing.Seal(shard.first_pack, shard.last_pack, (shard,)))
-    return len(damaged)
+    """Write shards anew that are damaged or no longer hold what the catalog does, and seal the gaps between shards.
+
+    Returns how many were written.
+    """
+    seals = [sealing.Seal(shard.first_pack, shard.last_pack, (shard,)) for shard in stale(catalog, index, pair_id)]
+    last_sealed = max((shard.last_pack for shard in catalog.shards(pair_id)), default=0)
+    gaps = [span for span in catalog.unsealed(pair_id) if span.last_pack < last_sealed]
+    seals += [sealing.Seal(gap.first_pack, gap.last_pack, ()) for gap in gaps]
+    for seal in seals:
+        _seal(catalog, index, pair_id, seal)
+    return len(seals)
+
+
+def purge(catalog: Catalog, index: VectorIndex, pair_id: int) -> int:
+    """Write shards without the photos that were erased; returns how many there were.
+
+    Where the disk has no room for that, the shard goes and its photos are searched straight from the catalog.
+    """
+    miscounted = [
+        shard for shard in catalog.shards(pair_id) if not _holds_what_the_catalog_does(catalog, pair_id, shard)
+    ]
+    for shard in miscounted:
+        try:
+            _seal(catalog, index, pair_id, sealing.Seal(shard.first_pack, shard.last_pack, (shard,)))
+        except ArchiveError:
+            catalog.replace_shards(pair_id, [], [shard])
+            index.remove(shard)
+    return len(miscounted)
+
+
+def stale(catalog: Catalog, index: VectorIndex, pair_id: int) -> list[Shard]:
+    """The shards that are damaged, or whose packs were erased or written anew since."""
+    broken = {shard.name for shard in index.broken}
+    return [
+        shard
+        for shard in catalog.shards(pair_id)
+        if shard.name in broken or not _holds_what_the_catalog_does(catalog, pair_id, shard)
+    ]
+
+
+def _holds_what_the_catalog_does(catalog: Catalog, pair_id: int, shard: Shard) -> bool:
+    return catalog.vectors_between(pair_id, shard.first_pack, shard.last_pack) == shard.count
 
 
 def _seal(catalog: Catalog, index: VectorIndex, pair_id: int, seal: Seal) -> None:
@@ -60,7 +93,10 @@ def _seal(catalog: Catalog, index: VectorIndex, pair_id: int, seal: Seal) -> Non
 
 
 def _contents(catalog: Catalog, pair_id: int, seal: Seal, dim: int) -> tuple[Ids, Vectors]:
-    """The segment ids and vectors of the packs of a seal, in order; none where all its photos were erased."""
+    """The segment ids and vectors of the packs of a seal, in order; none where all its photos were erased.
+
+    A damaged pack has none: no search finds it, so the shard is stale until the photo was embedded anew.
+    """
     count = catalog.vectors_between(pair_id, seal.first_pack, seal.last_pack)
     ids, vectors = np.empty(count, np.int64), np.empty((count, dim), np.float32)
     filled = 0
@@ -69,4 +105,4 @@ def _contents(catalog: Catalog, pair_id: int, seal: Seal, dim: int) -> tuple[Ids
         ids[rows] = np.arange(len(pack), dtype=np.int64) | (pack.photo_id << ORDINAL_BITS)
         vectors[rows] = pack.vectors
         filled += len(pack)
-    return ids, vectors
+    return ids[:filled], vectors[:filled]

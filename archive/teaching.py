@@ -16,7 +16,8 @@ from archive.errors import UsageError
 from archive.photos.clarity import doubts
 from archive.photos.crops import LARGEST
 from archive.photos.reading import decode
-from archive.types import Box, NewExemplar
+from archive.things import NewExemplar
+from archive.types import Box
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -99,6 +99,16 @@ class CaptureSource(StrEnum):
     UNKNOWN = "unknown"
 
 
+class Mark(StrEnum):
+    """What may keep a photo from showing a thing: it is kept, and ranks below photos that show it as well."""
+
+    DAMAGED = "damaged"
+    BLACK = "black"
+    COVERED = "covered"
+    BLURRED = "blurred"
+    DUPLICATE = "near_duplicate"
+
+
 @dataclass(frozen=True, slots=True)
 class CaptureTime:
     """When a photo was taken: an aware UTC moment, or None where nothing plausible was recorded.
@@ -218,39 +228,6 @@ class Example(NamedTuple):
     vector: Vectors
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class NewExemplar:
-    """A picture of a thing that is taught.
-
-    `picture` is a JPEG of the thing and what surrounds it, `box` the thing's place in it, and `photo_id` the photo of
-    the archive that it was taken from, if it was. `vector` (1, dim) belongs to `space`.
-    """
-
-    picture: bytes
-    box: Box
-    photo_id: int | None
-    space: str
-    vector: Vectors
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Exemplar:
-    """A stored picture of a taught thing; `vector` (1, dim) is None where the space asked about has not seen it."""
-
-    id: int
-    photo_id: int | None
-    box: Box
-    vector: Vectors | None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Thing:
-    """A thing that was taught, with its pictures in the order in which they came."""
-
-    name: str
-    exemplars: tuple[Exemplar, ...]
-
-
 @dataclass(frozen=True, slots=True)
 class Query:
     """What a person asks. `after` is inclusive and `before` exclusive, both aware; None leaves that side open.
@@ -365,9 +342,10 @@ class Since:
 
 @dataclass(frozen=True, slots=True)
 class Searched:
-    """What a query looked at, and the name of the pair that answered; `untimed` photos have no known time.
+    """What a query looked at, and the name of the pair that answered.
 
-    A time range leaves those out.
+    `untimed` photos have no known time, so a time range left them out; the vectors of `damaged` ones were altered on
+    the disk, so nothing could be compared with them.
     """
 
     photos: int
@@ -375,6 +353,7 @@ class Searched:
     space: str
     pair: str
     untimed: int = 0
+    damaged: int = 0
 
 
 class Used(NamedTuple):

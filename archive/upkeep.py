@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from random import SystemRandom
 from typing import TYPE_CHECKING, Protocol
 
 from archive.catalog.checking import Code, check_catalog
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from archive.originals import Originals
     from archive.protocols import VectorIndex
     from archive.types import Photo
+
+
+_CHANCE = SystemRandom()
 
 
 class Severity(StrEnum):
@@ -62,16 +66,31 @@ def check_rows(path: Path, *, data: bool) -> Iterator[Finding]:
         yield Finding(_SEVERITIES.get(found.code, Severity.DAMAGE), found.message)
 
 
-def check_originals(reader: CatalogReader, originals: Originals, watcher: Watcher, *, data: bool) -> Iterator[Finding]:
-    """Compare photos with the originals on disk, in both directions; with `data` every byte is hashed."""
+def refuse_damaged(path: Path) -> None:
+    """Let nothing be destroyed on the word of a catalog that contradicts itself.
+
+    Raises:
+        CatalogDamaged: it does.
+    """
+    damage = [found for found in check_rows(path, data=False) if found.severity is Severity.DAMAGE]
+    if damage:
+        more = f" and {len(damage) - 1} more" if len(damage) > 1 else ""
+        message = f"{path} is not sound ({damage[0].message}{more}), so nothing was erased; run: archive repair"
+        raise CatalogDamaged(message)
+
+
+def check_originals(
+    reader: CatalogReader, originals: Originals, watcher: Watcher, *, share: float
+) -> Iterator[Finding]:
+    """Compare photos with the originals on disk, in both directions; a `share` of them, from 0 to 1, is hashed."""
     watcher.begin(reader.photo_count())
     for photo, size in reader.every_photo():
-        yield from _check_original(photo, size, originals, data=data)
+        yield from _check_original(photo, size, originals, data=_CHANCE.random() < share)
         watcher.step()
+    erasing = set(reader.erasures())
     for digest, path in originals.stored():
-        if reader.photo_id(digest) is None:
-            message = f"{path} is not in the catalog, left by an interrupted run; `archive ingest` takes it in"
-            yield Finding(Severity.PENDING, message)
+        if reader.photo_id(digest) is None and digest not in erasing:
+            yield _without_row(digest, path, originals)
 
 
 def check_index(index: VectorIndex) -> Iterator[Finding]:
@@ -84,6 +103,14 @@ def check_index(index: VectorIndex) -> Iterator[Finding]:
 def unreadable(error: CatalogDamaged) -> Finding:
     """The finding that the catalog could not be read to its end."""
     return Finding(Severity.DAMAGE, f"the catalog cannot be read to its end ({error}); the originals are untouched")
+
+
+def _without_row(digest: str, path: Path, originals: Originals) -> Finding:
+    if originals.digest_at(path) != digest:
+        message = f"{path} is not the photo that its name says, and no row speaks of it; `archive repair` sets it aside"
+        return Finding(Severity.DAMAGE, message)
+    message = f"{path} is not in the catalog, left by an interrupted run; `archive ingest` takes it in"
+    return Finding(Severity.PENDING, message)
 
 
 def _check_original(photo: Photo, size: int, originals: Originals, *, data: bool) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from archive import bootstrap, settings
+from archive import parts, settings
 from archive.cli import main
 from tests.fakes import ColourEmbedder, ColourSegmenter
 
@@ -16,8 +16,8 @@ SEAL_AT_VARIABLE = "COLOURED_SEAL_AT"
 
 def install() -> None:
     """Make `--segmenter colours --embedder colours` the parts of a first ingest."""
-    bootstrap.SEGMENTERS["colours"] = ColourSegmenter
-    bootstrap.EMBEDDERS["colours"] = ColourEmbedder
+    parts.SEGMENTERS["colours"] = ColourSegmenter
+    parts.EMBEDDERS["colours"] = ColourEmbedder
     os.environ.setdefault("ARCHIVE_SEGMENTER", "colours")
     os.environ.setdefault("ARCHIVE_EMBEDDER", "colours")
     if seal_at := os.environ.get(SEAL_AT_VARIABLE):

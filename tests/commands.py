@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from archive import bootstrap, cli
+from archive import cli, parts
 from tests.fakes import ColourEmbedder, ColourSegmenter
 
 
@@ -43,8 +43,8 @@ class Commands:
 @pytest.fixture
 def archive(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Commands:
     """The command line, with coloured parts as its pair."""
-    monkeypatch.setitem(bootstrap.SEGMENTERS, "colours", ColourSegmenter)
-    monkeypatch.setitem(bootstrap.EMBEDDERS, "colours", ColourEmbedder)
+    monkeypatch.setitem(parts.SEGMENTERS, "colours", ColourSegmenter)
+    monkeypatch.setitem(parts.EMBEDDERS, "colours", ColourEmbedder)
     monkeypatch.setenv("ARCHIVE_SEGMENTER", "colours")
     monkeypatch.setenv("ARCHIVE_EMBEDDER", "colours")
     return Commands(capsys)

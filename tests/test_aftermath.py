@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from archive import bootstrap
+from archive import parts
 from archive.photos.alignment import compare
 from archive.types import Box, Spot
 from tests.fakes import ColourSegmenter
@@ -122,7 +122,7 @@ def test_a_thing_that_only_its_pixels_show_is_still_there(
             found = super().segment(pixels)
             return [] if any(region.box.left < 250 for region in found) else found
 
-    monkeypatch.setitem(bootstrap.SEGMENTERS, "colours", Missing)
+    monkeypatch.setitem(parts.SEGMENTERS, "colours", Missing)
     photos = {
         "mug": (0, desk(1, mug=True)),
         "overlooked": (60, desk(1, mug=True, view=(100, 60))),

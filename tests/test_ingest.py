@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import stat
 import subprocess
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from archive import bootstrap, settings
+from archive import parts, room, settings
+from archive.arrivals import Arrival, Arrivals
 from archive.catalog.lock import writer_lock
 from archive.originals import Originals
 from archive.photos.reading import digest_of
@@ -144,6 +146,63 @@ def test_an_original_without_a_row_is_adopted(archive: Commands, card: Path, hom
     assert archive("check").out.startswith("the archive is whole")
 
 
+def test_a_photo_adopted_without_its_card_keeps_its_name_and_the_time_that_the_name_tells(
+    archive: Commands, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = tmp_path / "card"
+    coloured_photos.write(card / "DCIM" / "20260102_030405.jpg", {"red": (0, 0, 50, 50)})
+    with monkeypatch.context() as killed:
+        killed.setattr("archive.catalog.writer.Catalog.add_photo", stop)
+        assert archive("ingest", card).code == 130
+    card.rename(tmp_path / "pulled")
+    assert archive("ingest").out.startswith("1 new")
+    (hit,) = archive("query", "red", "--all", "--json").object["hits"]
+    assert (hit["photo"]["name"], hit["photo"]["captured_at_source"]) == ("20260102_030405.jpg", "name")
+    assert not (home / "arrivals").exists()
+
+
+def stop(*_arguments: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_the_names_of_a_run_are_kept_while_a_photo_of_it_waits_for_its_row(
+    archive: Commands, card: Path, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as killed:
+        killed.setattr("archive.catalog.writer.Catalog.add_photo", stop)
+        assert archive("ingest", card).code == 130
+    other = coloured_photos.write(tmp_path / "other.jpg", {"red": (0, 0, 50, 50)}, NOON)
+    assert archive("ingest", other).code == 0
+    waiting = Arrivals(home / "arrivals").all()
+    assert [arrival.path for arrival in waiting.values()] == [b"DCIM/IMG_0000.jpg"]
+    assert archive("ingest").out.startswith("1 new")
+    assert not (home / "arrivals").exists()
+
+
+def test_half_a_line_that_a_power_cut_left_hides_no_other_name(tmp_path: Path) -> None:
+    arrivals = Arrivals(tmp_path / "arrivals")
+    arrivals.note(Arrival("aa", b"\xff.jpg", 1.5))
+    with (tmp_path / "arrivals").open("ab") as file:
+        file.write(b'["bb", "2e6a')
+    arrivals.note(Arrival("cc", b"DCIM/c.jpg", None))
+    assert arrivals.all() == {"aa": Arrival("aa", b"\xff.jpg", 1.5), "cc": Arrival("cc", b"DCIM/c.jpg", None)}
+
+
+def test_a_stray_file_under_a_digest_that_is_not_its_own_is_named_and_not_taken_in(
+    archive: Commands, card: Path, home: Path
+) -> None:
+    archive("ingest", card)
+    stray = home / "originals" / "ab" / f"{'ab' * 32}.jpg"
+    stray.parent.mkdir(exist_ok=True)
+    stray.write_bytes((card / "DCIM" / "IMG_0001.jpg").read_bytes())
+    checked = archive("check")
+    assert checked.code == 3
+    assert "is not the photo that its name says" in checked.out
+    done = archive("ingest")
+    assert (done.code, done.out[:5]) == (1, "0 new")
+    assert "archive repair" in done.err
+
+
 def test_a_second_writer_is_told_that_the_archive_is_busy(archive: Commands, card: Path, home: Path) -> None:
     home.mkdir(mode=0o700)
     with writer_lock(home):
@@ -193,7 +252,7 @@ def test_a_card_that_goes_away_ends_the_run_with_its_own_code(
             return super().segment(pixels)
 
     with monkeypatch.context() as pulled:
-        pulled.setitem(bootstrap.SEGMENTERS, "colours", PullsTheCard)
+        pulled.setitem(parts.SEGMENTERS, "colours", PullsTheCard)
         done = archive("ingest", card)
     assert done.code == 4
     assert "run the same command again" in done.err
@@ -227,6 +286,24 @@ def test_a_folder_named_like_a_part_is_not_taken_for_it(
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert archive("ingest", card).code == 0
     assert archive("query", "red").code == 0
+
+
+def test_photos_that_cannot_fit_are_refused_before_the_first_is_copied(
+    archive: Commands, card: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def free(number: int) -> None:
+        usage = shutil.disk_usage(card)._replace(free=number)
+        monkeypatch.setattr("archive.room.shutil.disk_usage", lambda _folder: usage)
+
+    free(room.RESERVE + 5 * room.BESIDES)
+    done = archive("ingest", card)
+    assert done.code == 3
+    assert "6 photos need about" in done.err
+    assert not list((home / "originals").rglob("*.jpg"))
+    free(room.RESERVE + 7 * room.BESIDES)
+    assert archive("ingest", card).code == 0
+    free(0)
+    assert archive("ingest", card).out.startswith("0 new, 6 known")
 
 
 def test_an_index_that_cannot_be_written_keeps_every_photo(

@@ -189,7 +189,7 @@ def test_saved_pictures_have_the_box_drawn(filled: Commands, tmp_path: Path) -> 
     done = filled("query", "red", "--save", tmp_path / "found")
     assert "saved 3 pictures" in done.err
     pictures = sorted((tmp_path / "found").iterdir())
-    assert [path.name for path in pictures] == ["01-IMG_0050.jpg", "02-IMG_0012.jpg", "03-IMG_0010.jpg"]
+    assert [path.name for path in pictures] == ["01-IMG_0050.jpg", "02-IMG_0010.jpg", "03-IMG_0012.jpg"]
     drawn = np.asarray(Image.open(pictures[0])).astype(int)
     plain = coloured_photos.pixels({"red": SQUARE}).astype(int)
     changed = np.abs(drawn - plain).sum(axis=2) > 100
@@ -199,7 +199,7 @@ def test_saved_pictures_have_the_box_drawn(filled: Commands, tmp_path: Path) -> 
 
 
 def test_a_text_is_embedded_once(filled: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
-    from archive import bootstrap
+    from archive import parts
     from tests.fakes import ColourEmbedder
 
     asked: list[str] = []
@@ -209,7 +209,7 @@ def test_a_text_is_embedded_once(filled: Commands, monkeypatch: pytest.MonkeyPat
             asked.extend(texts)
             return super().embed_text(texts)
 
-    monkeypatch.setitem(bootstrap.EMBEDDERS, "colours", Counting)
+    monkeypatch.setitem(parts.EMBEDDERS, "colours", Counting)
     first = filled("query", "red", "--json").object["hits"]
     assert filled("query", "red", "--json").object["hits"] == first
     assert asked == ["red"]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
-from archive import bootstrap
+from archive import parts
+from archive import settings as archive_settings
+from archive.catalog.driver import connect_to_write
 from archive.segmenters.whole import WholeSegmenter
 from tests import coloured_photos
 from tests.fakes import ColourEmbedder
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from archive.settings import Settings
     from archive.types import Pixels, Vectors
     from tests.commands import Commands
 
@@ -43,10 +47,18 @@ class FailingEmbedder(OtherEmbedder):
 @pytest.fixture
 def filled(archive: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Commands:
     """An archive of twelve photos, and other parts to change to."""
-    monkeypatch.setitem(bootstrap.EMBEDDERS, "other", OtherEmbedder)
+    monkeypatch.setitem(parts.EMBEDDERS, "other", OtherEmbedder)
     coloured_photos.day(tmp_path / "card", 12, NOON)
     assert archive("ingest", tmp_path / "card").code == 0
     return archive
+
+
+def rot(settings: Settings, photo: int) -> None:
+    """Flip a bit of a photo's vectors, as a failing disk does."""
+    with closing(connect_to_write(settings.catalog)) as connection:
+        (blob,) = connection.execute("SELECT vectors FROM packs WHERE photo_id = ?", (photo,)).fetchone()
+        altered = bytes([blob[0] ^ 1]) + blob[1:]
+        connection.execute("UPDATE packs SET vectors = ? WHERE photo_id = ?", (altered, photo))
 
 
 def space_of(archive: Commands) -> str:
@@ -67,10 +79,10 @@ def test_the_old_pair_answers_until_the_new_one_has_seen_every_photo(filled: Com
 def test_a_reindex_that_was_cut_off_goes_on(filled: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
     filled("models", "use", "--segmenter", "colours", "--embedder", "other")
     FailingEmbedder.photos = 0
-    monkeypatch.setitem(bootstrap.EMBEDDERS, "other", FailingEmbedder)
+    monkeypatch.setitem(parts.EMBEDDERS, "other", FailingEmbedder)
     assert filled("reindex").code == 130
     assert space_of(filled) == "colours@1"
-    monkeypatch.setitem(bootstrap.EMBEDDERS, "other", OtherEmbedder)
+    monkeypatch.setitem(parts.EMBEDDERS, "other", OtherEmbedder)
     rest = int(filled("reindex").out.split(" ")[0])
     assert 0 < rest < 12
     assert space_of(filled) == "colours@2"
@@ -84,13 +96,61 @@ def test_photos_that_come_in_meanwhile_are_answered_with_the_old_pair(filled: Co
     assert filled("reindex").out.startswith("13 photos embedded")
 
 
-def test_an_original_that_cannot_be_read_keeps_the_old_pair_answering(filled: Commands, home: Path) -> None:
+def test_one_original_that_cannot_be_read_does_not_keep_the_new_pair_from_answering(
+    filled: Commands, home: Path
+) -> None:
     filled("models", "use", "--segmenter", "colours", "--embedder", "other")
     sorted((home / "originals").rglob("*.jpg"))[0].unlink()
     done = filled("reindex")
     assert done.code == 1
     assert "not embedded: photo" in done.err
+    assert space_of(filled) == "colours@2"
+    assert filled("query", "red", "--all", "--json").object["searched"]["photos"] == 11
+
+
+def test_where_many_originals_cannot_be_read_the_old_pair_goes_on_answering(filled: Commands, home: Path) -> None:
+    filled("models", "use", "--segmenter", "colours", "--embedder", "other")
+    for path in sorted((home / "originals").rglob("*.jpg"))[:3]:
+        path.unlink()
+    assert filled("reindex").code == 1
     assert space_of(filled) == "colours@1"
+
+
+def test_a_photo_whose_vectors_are_damaged_is_passed_over_and_then_embedded_anew(
+    filled: Commands, settings: Settings
+) -> None:
+    before = filled("query", "red", "--all", "--limit", 20, "--json").object["hits"]
+    rot(settings, photo=3)
+    asked = filled("query", "red", "--all", "--limit", 20, "--json")
+    assert asked.code == 0
+    assert {hit["photo"]["id"] for hit in asked.object["hits"]} == {hit["photo"]["id"] for hit in before} - {3}
+    assert "1 photos were passed over" in filled("query", "red").err
+    assert filled("check").code == 3
+    assert filled("reindex").out.startswith("1 photos embedded, 0 failed")
+    assert filled("check").code == 0
+    assert filled("query", "red", "--all", "--limit", 20, "--json").object["hits"] == before
+
+
+def test_vectors_that_rotted_in_a_sealed_shard_are_sealed_anew(
+    archive: Commands, tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive_settings, "SEAL_AT", 10)
+    coloured_photos.day(tmp_path / "card", 12, NOON)
+    assert archive("ingest", tmp_path / "card").code == 0
+    before = archive("query", "red", "--json").object["hits"]
+    rot(settings, photo=1)
+    assert archive("query", "red", "--json").code == 0
+    assert archive("reindex").out.startswith("1 photos embedded, 0 failed")
+    assert archive("check").code == 0
+    assert archive("query", "red", "--json").object["hits"] == before
+
+
+def test_where_every_vector_is_damaged_the_query_says_so(filled: Commands, settings: Settings) -> None:
+    for photo in range(1, 13):
+        rot(settings, photo)
+    done = filled("query", "red")
+    assert done.code == 3
+    assert "archive repair" in done.err
 
 
 def test_a_reindex_with_nothing_to_do_does_nothing(filled: Commands) -> None:

@@ -152,12 +152,12 @@ def test_a_plan_leaves_nothing_to_do(counts: list[int]) -> None:
 
 
 @pytest.mark.parametrize(("packs_at_once", "times_a_day"), [(4_000, 1), (700, 6)])
-def test_five_years_of_days_are_tens_of_files_and_few_rewrites(packs_at_once: int, times_a_day: int) -> None:
+def test_five_years_of_days_are_few_files_and_few_rewrites(packs_at_once: int, times_a_day: int) -> None:
     archive = Archive()
     for _ in range(2_000 * times_a_day):
         archive.take(packs_at_once, 25)
     total = sum(archive.packs)
     assert total >= 200_000_000
-    assert archive.most_shards <= 80
+    assert archive.most_shards <= 300  # 200 million vectors are 191 of the largest
     assert archive.written <= 4 * total
     assert max(one.count for one in archive.shards) <= LARGEST

@@ -14,10 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archive import bootstrap, search, shelving, verdicts
+from archive import bootstrap, scanning, search, shelving, verdicts
 from archive.catalog.driver import connect_to_write
 from archive.catalog.writer import NewPhoto
 from archive.indexes.faiss_shards import FaissIndex
+from archive.scanning import Scan
 from archive.settings import Settings
 from archive.types import CaptureSource, CaptureTime, Pack, Pair, Query, Sort, Verdict
 
@@ -249,6 +250,36 @@ def test_the_background_of_a_sample_is_near_that_of_everything(settings: Setting
     answer = ask(settings, pair_id, Query("7", limit=1))
     expected = verdicts.probability(verdicts.background(everything).height(answer.sightings[0].hit.boxes[0].score))
     assert answer.sightings[0].hit.probability == pytest.approx(expected, abs=0.01)
+
+
+def test_a_small_archive_is_sampled_whole_and_each_photo_once(settings: Settings, pair_id: int) -> None:
+    seal(settings, pair_id, seal_at=1000)
+    with bootstrap.reading(settings) as reader:
+        sample = Scan(reader, bootstrap.index(settings, reader, pair_id, PAIR), pair_id, None).sample()
+        everything = np.concatenate([one.vectors for _, one in reader.packs(pair_id)])
+    np.testing.assert_array_equal(sample, everything)
+
+
+def test_a_large_archive_is_sampled_in_runs_spread_evenly(
+    settings: Settings, pair_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seal(settings, pair_id, seal_at=1000)
+    monkeypatch.setattr(scanning, "SAMPLED_PHOTOS", 32)
+    with bootstrap.reading(settings) as reader:
+        sample = Scan(reader, bootstrap.index(settings, reader, pair_id, PAIR), pair_id, None).sample()
+    expected = [pack(start + number).vectors for start in (0, 100, 200, 300) for number in range(8)]
+    np.testing.assert_allclose(sample, np.concatenate(expected), atol=1e-3)
+
+
+def test_where_all_photos_of_the_shards_are_gone_the_others_are_the_background(
+    sealed: Settings, settings: Settings
+) -> None:
+    shutil.copytree(sealed.home, settings.home)
+    with closing(connect_to_write(settings.catalog)) as connection:
+        connection.execute("DELETE FROM packs WHERE id <= 300")
+    answer = ask(settings, 1, Query("7"))
+    assert answer.searched.photos == PHOTOS - 300
+    assert answer.verdict is Verdict.SEEN
 
 
 def test_a_doubtful_photo_is_listed_but_is_no_sighting_where_another_is_sure(settings: Settings, pair_id: int) -> None:

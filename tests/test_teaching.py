@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from archive import bootstrap, teaching
+from archive import bootstrap, parts, teaching
 from archive.catalog.driver import connect_to_write
 from archive.photos.clarity import LEAST_DETAIL, detail, doubts
 from archive.photos.reading import decode
@@ -79,7 +79,7 @@ def test_pictures_of_one_thing_are_not_averaged(filled: Commands, mine: str, tmp
 
 def test_a_hit_teaches_without_the_image_side(filled: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
     filled("query", "red")
-    monkeypatch.setattr(bootstrap, "looking", None)  # calling it would fail
+    monkeypatch.setattr(parts, "looking", None)  # calling it would fail
     assert filled("teach", "my mug", "--hit", 1).code == 0
     assert first(filled, "my mug") == "0.jpg"
 
@@ -134,7 +134,7 @@ def test_what_was_taught_survives_a_change_of_models(
 ) -> None:
     filled("teach", "my mug", mine)
     (tmp_path / "mine.jpg").unlink()
-    monkeypatch.setitem(bootstrap.EMBEDDERS, "other", OtherEmbedder)
+    monkeypatch.setitem(parts.EMBEDDERS, "other", OtherEmbedder)
     filled("models", "use", "--segmenter", "colours", "--embedder", "other")
     assert first(filled, "my mug") == "0.jpg"
     assert filled("reindex").code == 0

@@ -83,6 +83,7 @@ def _rows(connection: sqlite3.Connection) -> Iterator[Finding]:
         yield from _shards(connection, pair_id)
     yield from _sources(connection)
     yield from _pending(connection)
+    yield from _erasures(connection)
 
 
 def _state(connection: sqlite3.Connection) -> Iterator[Finding]:
@@ -138,3 +139,8 @@ def _pending(connection: sqlite3.Connection) -> Iterator[Finding]:
     missing = queries.pending(connection, pair_id)
     if missing > 0:  # below zero there are packs without a photo, which is said elsewhere
         yield Finding(Code.PENDING, f"{missing} photos wait to be observed by {pair.name}; run: archive reindex")
+
+
+def _erasures(connection: sqlite3.Connection) -> Iterator[Finding]:
+    if queries.erasures(connection):
+        yield Finding(Code.PENDING, "photos that were forgotten are not purged to the last byte; run: archive forget")

@@ -14,6 +14,7 @@ from archive.catalog.packing import encode
 from archive.catalog.rows import (
     ExemplarRow,
     ExemplarVectorRow,
+    MarkRow,
     PackRow,
     PairRow,
     PhotoRow,
@@ -23,15 +24,19 @@ from archive.catalog.rows import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy import Connection
 
     from archive.catalog.writer import NewPhoto
-    from archive.types import NewExemplar, Pack, Pair, Shard, Vectors
+    from archive.things import NewExemplar
+    from archive.types import Mark, Pack, Pair, Shard, Vectors
 
 _PAIR = insert(PairRow).returning(PairRow.id)
 _PHOTO = insert(PhotoRow).returning(PhotoRow.id)
 _SOURCE = insert(SourceRow)
 _PACK = insert(PackRow)
+_MARK = insert(MarkRow)
 _SHARD = insert(ShardRow)
 _THING = insert(ThingRow).returning(ThingRow.id)
 _EXEMPLAR = insert(ExemplarRow).returning(ExemplarRow.id)
@@ -77,6 +82,12 @@ def insert_source(connection: Connection, photo_id: int, name: bytes, path: byte
     """Add a place where a photo was found; `modified` is in seconds since 1970."""
     modified_us = None if modified is None else round(modified * 1_000_000)
     connection.execute(_SOURCE, {"photo_id": photo_id, "name": name, "path": path, "modified_us": modified_us})
+
+
+def insert_marks(connection: Connection, photo_id: int, marks: Sequence[Mark]) -> None:
+    """Add what may keep a photo from showing a thing."""
+    if marks:
+        connection.execute(_MARK, [{"photo_id": photo_id, "mark": mark.value} for mark in marks])
 
 
 def insert_pack(connection: Connection, pack: Pack, pair_id: int) -> None:

@@ -8,7 +8,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from archive.catalog.files import PRIVATE_FILE, make_private_directory
+from archive.disk import PRIVATE_FILE, make_private_directory
 from archive.errors import ArchiveBusy
 
 if TYPE_CHECKING:

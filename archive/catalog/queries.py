@@ -7,6 +7,7 @@ SQLite cannot know how long it is, and the other order reads all of it again for
 
 from __future__ import annotations
 
+import hmac
 import json
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,6 +15,7 @@ from archive.catalog import values
 from archive.catalog.packing import PackedPack, decode, first_row
 from archive.errors import CatalogDamaged
 from archive.sessions import Anchor, AnchorSource, Session, SessionKey
+from archive.types import Mark
 
 if TYPE_CHECKING:
     import sqlite3
@@ -86,6 +88,32 @@ def photo_id(connection: sqlite3.Connection, digest: str) -> int | None:
     return None if row is None else int(row[0])
 
 
+def mark(connection: sqlite3.Connection, digest: str) -> bytes:
+    """What a photo of that sha256 in hex is recognised by once it was forgotten; see `archive.catalog.erasing`."""
+    (key,) = connection.execute("SELECT key FROM mark_keys").fetchone()
+    return hmac.digest(key, bytes.fromhex(digest), "sha256")
+
+
+def is_forgotten(connection: sqlite3.Connection, digest: str) -> bool:
+    """Whether a photo of that sha256 in hex was forgotten."""
+    query = "SELECT 1 FROM forgotten WHERE mark = ?"
+    return connection.execute(query, (mark(connection, digest),)).fetchone() is not None
+
+
+def erasures(connection: sqlite3.Connection) -> list[str | None]:
+    """The digests of photos whose files are still to be erased; None where only SQLite's log is to be emptied."""
+    rows = connection.execute("SELECT digest FROM erasures ORDER BY id")
+    return [None if digest is None else digest.hex() for (digest,) in rows]
+
+
+def marks(connection: sqlite3.Connection) -> dict[int, set[Mark]]:
+    """What may keep photos from showing a thing, by photo id; photos without a mark are left out."""
+    found: dict[int, set[Mark]] = {}
+    for photo, name in connection.execute("SELECT photo_id, mark FROM marks"):
+        found.setdefault(photo, set()).add(Mark(name))
+    return found
+
+
 def photos(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, Photo]:
     """Photos by id; ids that are not there are left out. A photo's name is that of its first source."""
     rows = connection.execute(
@@ -106,6 +134,11 @@ def every_photo(connection: sqlite3.Connection) -> Iterator[tuple[Photo, int]]:
     )
     for size, *columns in rows:
         yield values.photo(tuple(columns)), size
+
+
+def photo_count(connection: sqlite3.Connection) -> int:
+    """How many photos there are."""
+    return int(connection.execute("SELECT count(*) FROM photos").fetchone()[0])
 
 
 def photos_without_pack(connection: sqlite3.Connection, pair_id: int) -> Iterator[Photo]:
@@ -174,11 +207,17 @@ def pending(connection: sqlite3.Connection, pair_id: int) -> int:
 
 
 def packs(
-    connection: sqlite3.Connection, pair_id: int, first: int = 1, last: int = LAST_ID, allowed: Ids | None = None
+    connection: sqlite3.Connection,
+    pair_id: int,
+    damaged: set[int],
+    first: int = 1,
+    last: int = LAST_ID,
+    allowed: Ids | None = None,
 ) -> Iterator[tuple[int, Pack]]:
     """Packs of a pair with their ids, from first to last (both included), in the order of their ids.
 
-    With `allowed` (photo ids) only their packs are read.
+    With `allowed` (photo ids) only their packs are read. A pack that bit rot has altered is passed over, and the id of
+    its photo added to `damaged`: one bad sector must not silence the whole archive.
     """
     dim = _dim(connection, pair_id)
     pages = (
@@ -188,18 +227,36 @@ def packs(
     )
     for page in pages:
         for pack_id, photo, *blobs in page:
-            yield pack_id, decode(PackedPack(*blobs), photo, pair_id, dim)
+            pack = _whole(PackedPack(*blobs), photo, pair_id, dim, damaged)
+            if pack is not None:
+                yield pack_id, pack
 
 
-def packs_of(connection: sqlite3.Connection, pair_id: int, photo_ids: Iterable[int]) -> dict[int, Pack]:
-    """The packs of those photos, by photo id; photos that the pair has not observed are left out."""
+def first_packs(
+    connection: sqlite3.Connection, pair_id: int, damaged: set[int], first: int, last: int, limit: int
+) -> list[Pack]:
+    """The first packs of a pair from first to last (both included), in the order of their ids, but damaged ones."""
+    dim = _dim(connection, pair_id)
+    rows = _page(connection, pair_id, first, last, limit)
+    packs = (_whole(PackedPack(*blobs), photo, pair_id, dim, damaged) for _, photo, *blobs in rows)
+    return [pack for pack in packs if pack is not None]
+
+
+def packs_of(
+    connection: sqlite3.Connection, pair_id: int, photo_ids: Iterable[int], damaged: set[int]
+) -> dict[int, Pack]:
+    """The packs of those photos, by photo id; photos that the pair has not observed are left out.
+
+    So are those whose pack is damaged; `damaged` then names them.
+    """
     dim = _dim(connection, pair_id)
     rows = connection.execute(
         """SELECT k.photo_id, k.count, k.crc, k.boxes, k.confidences, k.vectors
            FROM json_each(?) wanted CROSS JOIN packs k ON k.pair_id = ? AND k.photo_id = wanted.value""",
         (as_json(photo_ids), pair_id),
     )
-    return {photo: decode(PackedPack(*blobs), photo, pair_id, dim) for photo, *blobs in rows}
+    whole = ((photo, _whole(PackedPack(*blobs), photo, pair_id, dim, damaged)) for photo, *blobs in rows)
+    return {photo: pack for photo, pack in whole if pack is not None}
 
 
 def frames_of(connection: sqlite3.Connection, pair_id: int, photo_ids: Iterable[int]) -> dict[int, NDArray[np.float32]]:
@@ -242,6 +299,14 @@ def as_json(ids: Iterable[int]) -> str:
     return json.dumps([int(number) for number in ids])
 
 
+def _whole(packed: PackedPack, photo: int, pair_id: int, dim: int, damaged: set[int]) -> Pack | None:
+    try:
+        return decode(packed, photo, pair_id, dim)
+    except CatalogDamaged:
+        damaged.add(photo)
+        return None
+
+
 def _span(connection: sqlite3.Connection, pair_id: int, first: int, last: int) -> Span:
     row = connection.execute(
         """SELECT coalesce(min(id), 0), coalesce(max(id), 0), coalesce(sum(count), 0)
@@ -252,16 +317,17 @@ def _span(connection: sqlite3.Connection, pair_id: int, first: int, last: int) -
 
 
 def _pages(connection: sqlite3.Connection, pair_id: int, first: int, last: int) -> Iterator[Rows]:
-    while True:
-        page = connection.execute(
-            """SELECT id, photo_id, count, crc, boxes, confidences, vectors
-               FROM packs WHERE pair_id = ? AND id BETWEEN ? AND ? ORDER BY id LIMIT ?""",
-            (pair_id, first, last, PAGE),
-        ).fetchall()
-        if not page:
-            return
+    while page := _page(connection, pair_id, first, last, PAGE):
         yield page
         first = page[-1][0] + 1
+
+
+def _page(connection: sqlite3.Connection, pair_id: int, first: int, last: int, limit: int) -> Rows:
+    return connection.execute(
+        """SELECT id, photo_id, count, crc, boxes, confidences, vectors
+           FROM packs WHERE pair_id = ? AND id BETWEEN ? AND ? ORDER BY id LIMIT ?""",
+        (pair_id, first, last, limit),
+    ).fetchall()
 
 
 def _chosen(connection: sqlite3.Connection, pair_id: int, first: int, last: int, allowed: Ids) -> Iterator[Rows]:

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from archive.catalog import queries, taught, values
+from archive.catalog import browsing, queries, taught, values
 from archive.catalog.driver import archive_error, archive_errors, connect_to_read, sqlite_module
 from archive.catalog.queries import LAST_ID, Span, State
 from archive.catalog.revisions import HEAD, stored_revision
 from archive.catalog.summary import Summary, summarize
 from archive.errors import ArchiveError
+from archive.types import Example, ordinal_of, photo_of
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Iterator
-    from datetime import datetime
+    from collections.abc import Iterable, Iterator, Sequence
+    from datetime import date, datetime
     from pathlib import Path
     from types import TracebackType
     from typing import Self
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from archive.sessions import SessionKey
-    from archive.types import Ids, Pack, Pair, Photo, Shard, Thing, Vectors
+    from archive.things import Thing
+    from archive.types import Ids, Mark, Pack, Pair, Photo, Shard, Vectors
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,6 +60,8 @@ class CatalogReader:
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
         self._path = path
+        self.damaged: set[int] = set()
+        """Ids of the photos whose packs were met, were found altered, and were passed over."""
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -101,6 +105,14 @@ class CatalogReader:
         """The id of the photo with that sha256 in hex."""
         return queries.photo_id(self._connection, digest)
 
+    def is_forgotten(self, digest: str) -> bool:
+        """Whether a photo of that sha256 in hex was forgotten, and not taken in again since."""
+        return queries.is_forgotten(self._connection, digest)
+
+    def erasures(self) -> list[str | None]:
+        """The digests of photos whose files are still to be erased; None where only the log is to be emptied."""
+        return queries.erasures(self._connection)
+
     def counts(self, pair_id: int, photos: Ids | None = None) -> Counts:
         """How many photos the pair has observed, and their segments; with `photos`, among these only."""
         if photos is None:
@@ -133,7 +145,7 @@ class CatalogReader:
 
     def photo_count(self) -> int:
         """How many photos there are."""
-        return self._count("SELECT count(*) FROM photos")
+        return queries.photo_count(self._connection)
 
     def every_photo(self) -> Iterator[tuple[Photo, int]]:
         """Every photo with the bytes of its original, in the order of ids."""
@@ -143,6 +155,26 @@ class CatalogReader:
         """Photos by id; ids that are not there are left out. A photo's name is that of its first source."""
         return queries.photos(self._connection, ids)
 
+    def photos_earlier(self, place: browsing.Place | None, limit: int) -> list[Photo]:
+        """Photos going back in time from a place, or from the newest; those of unknown time stand last."""
+        return browsing.earlier(self._connection, place, limit)
+
+    def photos_later(self, place: browsing.Place, limit: int) -> list[Photo]:
+        """Photos going forward in time from a place, the nearest first."""
+        return browsing.later(self._connection, place, limit)
+
+    def days(self, after: datetime, before: datetime) -> dict[date, int]:
+        """How many photos were taken on each local day, from `after` (inclusive) to `before`."""
+        return browsing.days(self._connection, after, before)
+
+    def cameras(self, limit: int) -> list[str]:
+        """The names of the cameras."""
+        return browsing.cameras(self._connection, limit)
+
+    def marks(self) -> dict[int, set[Mark]]:
+        """What may keep photos from showing a thing, by photo id; photos without a mark are left out."""
+        return queries.marks(self._connection)
+
     def session_numbers(self, key: SessionKey) -> set[int]:
         """The numbers of a session's photos that are in."""
         return queries.session_numbers(self._connection, key)
@@ -151,11 +183,15 @@ class CatalogReader:
         self, pair_id: int, after_pack: int = 0, photos: Ids | None = None, last_pack: int = LAST_ID
     ) -> Iterator[tuple[int, Pack]]:
         """Packs of a pair with their ids, in order, those after `after_pack`; with `photos`, only theirs."""
-        return queries.packs(self._connection, pair_id, after_pack + 1, last_pack, photos)
+        return queries.packs(self._connection, pair_id, self.damaged, after_pack + 1, last_pack, photos)
+
+    def first_packs(self, pair_id: int, after_pack: int, last_pack: int, limit: int) -> list[Pack]:
+        """The first packs of a pair after `after_pack`, up to `last_pack`; no more than `limit` are read."""
+        return queries.first_packs(self._connection, pair_id, self.damaged, after_pack + 1, last_pack, limit)
 
     def packs_of(self, pair_id: int, photo_ids: Iterable[int]) -> dict[int, Pack]:
         """The packs of those photos, by photo id; photos that the pair has not observed are left out."""
-        return queries.packs_of(self._connection, pair_id, photo_ids)
+        return queries.packs_of(self._connection, pair_id, photo_ids, self.damaged)
 
     def frames_of(self, pair_id: int, photo_ids: Iterable[int]) -> dict[int, NDArray[np.float32]]:
         """The vectors (dim,) of those photos as wholes, by photo id, without the rest of their packs."""
@@ -164,7 +200,7 @@ class CatalogReader:
     def unsealed_packs(self, pair_id: int, photos: Ids | None = None) -> Iterator[tuple[int, Pack]]:
         """The packs that no shard covers, with their ids, in order; with `photos`, only theirs."""
         for span in self.unsealed(pair_id):
-            yield from queries.packs(self._connection, pair_id, span.first_pack, span.last_pack, photos)
+            yield from queries.packs(self._connection, pair_id, self.damaged, span.first_pack, span.last_pack, photos)
 
     def unsealed(self, pair_id: int) -> list[Span]:
         """The runs of packs that no shard covers, in order."""
@@ -187,6 +223,16 @@ class CatalogReader:
     def exemplar_picture(self, exemplar_id: int) -> bytes:
         """The JPEG of an exemplar."""
         return taught.picture(self._connection, exemplar_id)
+
+    def examples(self, pair_id: int, segments: Sequence[int]) -> list[Example]:
+        """Segments of the archive as examples of what is looked for; those that are no longer there are left out."""
+        packs = self.packs_of(pair_id, {photo_of(segment) for segment in segments})
+        found = []
+        for segment in segments:
+            pack, ordinal = packs.get(photo_of(segment)), ordinal_of(segment)
+            if pack is not None and ordinal < len(pack):
+                found.append(Example(f"thing {ordinal} of photo {pack.photo_id}", pack.vectors[ordinal : ordinal + 1]))
+        return found
 
     def summary(self) -> Summary:
         """What is in the archive, for a person."""

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import sqlite3
     from pathlib import Path
 
-REVISIONS = ("0001", "0002", "0003", "0004")
+REVISIONS = ("0001", "0002", "0003")
 """Every revision in `migrations/`, the oldest first."""
 
 HEAD = REVISIONS[-1]

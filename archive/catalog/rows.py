@@ -174,6 +174,42 @@ class ShardRow(Row):
     generation: Mapped[int]
 
 
+class MarkRow(Row):
+    """Something that may keep a photo from showing a thing; see `archive.types.Mark`. Most photos have none."""
+
+    __tablename__ = "marks"
+
+    photo_id: Mapped[int] = mapped_column(ForeignKey("photos.id", ondelete="CASCADE"), primary_key=True)
+    mark: Mapped[str] = mapped_column(primary_key=True)
+
+
+class ErasureRow(Row):
+    """A photo whose rows are gone and whose files are going; without a digest, that SQLite's log must be emptied."""
+
+    __tablename__ = "erasures"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    digest: Mapped[bytes | None]
+
+
+class ForgottenRow(Row):
+    """What a photo that was forgotten is recognised by; see `archive.catalog.erasing`."""
+
+    __tablename__ = "forgotten"
+
+    mark: Mapped[bytes] = mapped_column(primary_key=True)
+
+
+class MarkKeyRow(Row):
+    """Exactly one row: the key of the marks."""
+
+    __tablename__ = "mark_keys"
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[bytes]
+
+
 class TextRow(Row):
     """The vector of a text that was asked before: float32. The oldest by `generation` are dropped."""
 

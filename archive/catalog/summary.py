@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from archive.catalog import queries, values
-from archive.types import CaptureSource
+from archive.types import CaptureSource, Mark
 
 if TYPE_CHECKING:
     import sqlite3
@@ -49,6 +49,7 @@ class Summary:
     database_bytes: int
     answering: Progress | None
     wanted: Progress | None
+    marks: dict[Mark, int]
 
 
 def summarize(connection: sqlite3.Connection, path: Path) -> Summary:
@@ -58,6 +59,7 @@ def summarize(connection: sqlite3.Connection, path: Path) -> Summary:
     ).fetchone()
     by_source = connection.execute("SELECT captured_at_source, count(*) FROM photos GROUP BY captured_at_source")
     sources = connection.execute("SELECT count(*) FROM sources").fetchone()[0]
+    marked = connection.execute("SELECT mark, count(*) FROM marks GROUP BY mark ORDER BY count(*) DESC, mark")
     damaged = connection.execute("SELECT count(*) FROM photos WHERE condition = 'damaged'").fetchone()[0]
     answering, wanted = queries.answering(connection), queries.wanted(connection)
     return Summary(
@@ -71,6 +73,7 @@ def summarize(connection: sqlite3.Connection, path: Path) -> Summary:
         database_bytes=_bytes_on_disk(path),
         answering=_progress(connection, answering),
         wanted=_progress(connection, wanted) if wanted != answering else None,
+        marks={Mark(name): count for name, count in marked},
     )
 
 

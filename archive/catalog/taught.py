@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from archive.types import Box, Exemplar, Thing
+from archive.things import Exemplar, Thing
+from archive.types import Box
 
 if TYPE_CHECKING:
     import sqlite3
@@ -60,6 +61,12 @@ def picture(connection: sqlite3.Connection, exemplar_id: int) -> bytes:
     """The JPEG of an exemplar."""
     row = connection.execute("SELECT picture FROM exemplars WHERE id = ?", (exemplar_id,)).fetchone()
     return bytes(row[0])
+
+
+def pictures_of_photo(connection: sqlite3.Connection, photo_id: int) -> list[bytes]:
+    """The JPEGs of the exemplars that were taken from a photo."""
+    rows = connection.execute("SELECT picture FROM exemplars WHERE photo_id = ? ORDER BY id", (photo_id,))
+    return [bytes(row[0]) for row in rows]
 
 
 def without_vector(connection: sqlite3.Connection, space: str) -> list[tuple[int, bytes, Box]]:

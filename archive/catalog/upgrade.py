@@ -5,7 +5,6 @@ alembic costs half a second to import, so the stored revision is compared with a
 
 from __future__ import annotations
 
-import os
 from contextlib import closing
 from importlib.resources import files
 from pathlib import Path
@@ -14,10 +13,11 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from archive.catalog.copying import copy_catalog
 from archive.catalog.driver import archive_errors, connect_to_write
 from archive.catalog.engine import writing_engine
-from archive.catalog.files import make_private_directory, make_private_file, sync_directory
 from archive.catalog.revisions import HEAD, stored_revision
+from archive.disk import make_private_directory, make_private_file, sync
 from archive.errors import ArchiveError, CatalogDamaged
 
 if TYPE_CHECKING:
@@ -42,12 +42,13 @@ def bring_to_head(path: Path, scripts: Path | None = None) -> None:
             stored = stored_revision(connection, path)
         if stored != HEAD:
             if stored is not None:
-                _copy(path, copy)
+                # What an interrupted upgrade left is worth nothing: the catalog itself is still the old one.
+                copy_catalog(path, copy)
             migrate(path, HEAD, scripts or script_location())
         if copy.exists():
             _verify(path, copy)
             copy.unlink()
-            sync_directory(path.parent)
+            sync(path.parent)
 
 
 def migrate(path: Path, revision: str, scripts: Path) -> None:
@@ -86,16 +87,6 @@ def script_location() -> Path:
 def copy_before_upgrade(path: Path) -> Path:
     """Where the copy of a catalog lies while it is upgraded."""
     return path.with_name(f"{path.name}.before-upgrade")
-
-
-def _copy(path: Path, copy: Path) -> None:
-    # What an interrupted upgrade left is worth nothing: the catalog itself is still the old one.
-    copy.unlink(missing_ok=True)
-    make_private_file(copy)
-    with closing(connect_to_write(path)) as connection:
-        connection.execute("VACUUM INTO CAST(? AS TEXT)", (os.fsencode(copy),))
-    with copy.open("rb") as file:
-        os.fsync(file.fileno())
 
 
 def _refuse_orphans(connection: Connection, path: Path) -> None:

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, cast
 from sqlalchemy import bindparam, delete, update
 from sqlalchemy.exc import DBAPIError
 
-from archive.catalog import queries, taught
+from archive.catalog import erasing, queries, taught
 from archive.catalog.driver import BUSY_TIMEOUT_MS, archive_error, archive_errors, sqlite_module
 from archive.catalog.engine import writing_engine
 from archive.catalog.inserts import (
     insert_exemplar,
     insert_exemplar_vector,
+    insert_marks,
     insert_pack,
     insert_pair,
     insert_photo,
@@ -28,7 +29,7 @@ from archive.catalog.inserts import (
 )
 from archive.catalog.packing import MAX_SIDE
 from archive.catalog.queries import LAST_ID
-from archive.catalog.rows import ExemplarRow, PairRow, ShardRow, StateRow, ThingRow
+from archive.catalog.rows import ExemplarRow, PackRow, PairRow, ShardRow, StateRow, ThingRow
 from archive.catalog.timing import place_photo, update_times, upsert_session
 from archive.catalog.upgrade import bring_to_head
 from archive.errors import PhotoError, SpaceMismatch
@@ -44,7 +45,8 @@ if TYPE_CHECKING:
 
     from archive.catalog.queries import Span, State
     from archive.sessions import Session, SessionKey, SessionPlace
-    from archive.types import Box, CaptureTime, NewExemplar, Pack, Pair, Photo, Shard, Vectors
+    from archive.things import NewExemplar
+    from archive.types import Box, CaptureTime, Mark, Pack, Pair, Photo, Shard, Vectors
 
 CHECKPOINT_PATIENCE_MS = 2_000
 
@@ -53,6 +55,8 @@ _COUNT_COMMIT = (
     .values(generation=StateRow.generation + 1, nonce=bindparam("new_nonce"))
     .returning(StateRow.generation)
 )
+
+_DROP_PACK = delete(PackRow).where(PackRow.pair_id == bindparam("pair"), PackRow.photo_id == bindparam("photo"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,7 @@ class NewPhoto:
     name: bytes
     path: bytes
     modified: float | None
+    marks: tuple[Mark, ...] = ()
     place: SessionPlace | None = None
     condition: str | None = None
 
@@ -130,6 +135,11 @@ class Catalog:
         """The id of the photo with that sha256 in hex."""
         return queries.photo_id(self._driver, digest)
 
+    def is_known_at(self, path: bytes, size: int) -> bool:
+        """Whether a photo of that size was found at that path of a source before; it may be another one by now."""
+        query = "SELECT 1 FROM sources s JOIN photos p ON p.id = s.photo_id WHERE s.path = ? AND p.size = ?"
+        return self._driver.execute(query, (path, size)).fetchone() is not None
+
     def add_photo(self, new: NewPhoto, pair_id: int, pack: Pack) -> int:
         """Add a photo, its source and its segments in one transaction; its new id. The pack's own photo id is not read.
 
@@ -140,8 +150,10 @@ class Catalog:
             raise PhotoError(f"it is longer than {MAX_SIDE:,} pixels")
         self._refuse_other_space(pair_id, pack)
         with self._write() as generation:
+            erasing.unmark(self._connection, self._driver, new.digest)
             photo_id = insert_photo(self._connection, new, generation)
             insert_source(self._connection, photo_id, new.name, new.path, new.modified)
+            insert_marks(self._connection, photo_id, new.marks)
             insert_pack(self._connection, replace(pack, photo_id=photo_id), pair_id)
         return photo_id
 
@@ -185,10 +197,16 @@ class Catalog:
             place_photo(self._connection, photo_id, place, capture, condition)
 
     def add_pack(self, pack: Pack, pair_id: int) -> None:
-        """Add what another pair saw in a stored photo."""
+        """Add what another pair saw in a stored photo; a pack that the pair had of it, now damaged, goes."""
         self._refuse_other_space(pair_id, pack)
         with self._write():
+            self._connection.execute(_DROP_PACK, {"pair": pair_id, "photo": pack.photo_id})
             insert_pack(self._connection, pack, pair_id)
+
+    def drop_packs(self, pair_id: int, photo_ids: Sequence[int]) -> None:
+        """Drop damaged packs of a pair that nobody waits for: they say nothing, and the originals are untouched."""
+        with self._write():
+            self._connection.execute(_DROP_PACK, [{"pair": pair_id, "photo": photo} for photo in photo_ids])
 
     def ensure_pair(self, pair: Pair) -> int:
         """The id of a pair, which is added if it is new; its name and where it is loaded from may change.
@@ -228,6 +246,10 @@ class Catalog:
         """Photos by id; ids that are not there are left out."""
         return queries.photos(self._driver, ids)
 
+    def photo_count(self) -> int:
+        """How many photos there are."""
+        return queries.photo_count(self._driver)
+
     def pending(self, pair_id: int) -> int:
         """How many photos this pair has not observed."""
         return queries.pending(self._driver, pair_id)
@@ -237,8 +259,19 @@ class Catalog:
         return queries.photos_without_pack(self._driver, pair_id)
 
     def packs(self, pair_id: int, first: int = 1, last: int = LAST_ID) -> Iterator[tuple[int, Pack]]:
-        """Packs of a pair with their ids, from first to last (both included), in order."""
-        return queries.packs(self._driver, pair_id, first, last)
+        """Packs of a pair with their ids, from first to last (both included), in order; damaged ones are left out."""
+        return queries.packs(self._driver, pair_id, set(), first, last)
+
+    def packs_of(self, pair_id: int, photo_ids: Iterable[int]) -> dict[int, Pack]:
+        """The packs of those photos, by photo id; photos that the pair has not observed are left out."""
+        return queries.packs_of(self._driver, pair_id, photo_ids, set())
+
+    def damaged_packs(self, pair_id: int) -> list[int]:
+        """Ids of the photos whose packs bit rot has altered. Reads every vector of the pair."""
+        damaged: set[int] = set()
+        for _ in queries.packs(self._driver, pair_id, damaged):
+            pass
+        return sorted(damaged)
 
     def shards(self, pair_id: int) -> list[Shard]:
         """The pair's shards, in the order of the packs that they cover."""
@@ -259,6 +292,37 @@ class Catalog:
             self._connection.execute(delete(ShardRow).where(ShardRow.pair_id == pair_id, ShardRow.name.in_(names)))
             for shard in added:
                 insert_shard(self._connection, pair_id, shard, generation)
+
+    def erase(self, digests: Sequence[str]) -> None:
+        """Erase the rows of these photos in one transaction; their files and SQLite's log are the caller's to clear."""
+        with self._write():
+            erasing.erase_photos(self._connection, self._driver, list(digests))
+
+    def is_forgotten(self, digest: str) -> bool:
+        """Whether a photo of that sha256 in hex was forgotten, and not taken in again since."""
+        return queries.is_forgotten(self._driver, digest)
+
+    def erasures(self) -> list[str | None]:
+        """The digests of photos whose files are still to be erased; None where only the log is to be emptied."""
+        return queries.erasures(self._driver)
+
+    def note_files_erased(self) -> None:
+        """The files of erased photos are gone; the log must be emptied now."""
+        with self._write():
+            erasing.note_files_erased(self._connection)
+
+    def note_log_emptied(self) -> None:
+        """Nothing is left of the erased photos."""
+        with self._write():
+            erasing.note_log_emptied(self._connection)
+
+    def rewrite(self) -> None:
+        """Write every page anew, so that nothing of a deleted row can be left inside one; needs room for a copy."""
+        self._driver.execute("VACUUM")
+
+    def pairs(self) -> dict[int, Pair]:
+        """Every pair that the archive has known, by id."""
+        return queries.pairs(self._driver)
 
     def teach(self, name: str, new: Sequence[NewExemplar]) -> int:
         """Add pictures of a thing, which is new if no thing has that name; how many it has now."""
@@ -292,6 +356,10 @@ class Catalog:
     def exemplars_without_vector(self, space: str) -> list[tuple[int, bytes, Box]]:
         """The exemplars that this space has not seen: id, JPEG, and the box in it."""
         return taught.without_vector(self._driver, space)
+
+    def exemplars_of(self, photo_id: int) -> list[bytes]:
+        """The JPEGs of the exemplars that were taken from a photo."""
+        return taught.pictures_of_photo(self._driver, photo_id)
 
     def add_exemplar_vector(self, exemplar_id: int, space: str, vector: Vectors) -> None:
         """Add what a space makes of a stored exemplar."""

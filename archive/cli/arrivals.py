@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from archive import moments
-from archive.cli.answers import instant
+from archive.answers import instant
 from archive.photos.names import printable
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ def as_object(report: Report, outcomes: dict[Path, Outcome]) -> dict[str, Any]:
     return {
         "new": report.new,
         "known": report.known,
+        "forgotten": report.forgotten,
+        "marked": {mark.value: count for mark, count in report.marked.items()},
         "unreadable": [{"path": shown(bad.path), "reason": bad.reason} for bad in report.unreadable],
         "damaged": [shown(path) for path in report.damaged],
         "unfinished": [shown(path) for path in report.unfinished],

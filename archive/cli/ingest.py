@@ -17,7 +17,8 @@ from archive.settings import PairChoice
 if TYPE_CHECKING:
     from archive.aftercare import Care, Outcome
     from archive.cli.progress import Bar
-    from archive.ingest import Report
+    from archive.ingest import Destination, Report
+    from archive.progress import Watcher
     from archive.provenance import Start
     from archive.settings import Settings
 
@@ -48,6 +49,7 @@ Exit code: 0 all photos are in, 1 some files could not be read, 2 wrong usage, 3
 )
 @click.argument("sources", nargs=-1, metavar="[SOURCE]...", type=click.Path(path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Say what would be new, known or unreadable; write nothing.")
+@click.option("--even-forgotten", is_flag=True, help="Take in photos, too, that `archive forget` erased.")
 @click.option(
     "--starts",
     metavar="[SESSION=]TIME",
@@ -77,6 +79,7 @@ def command(
     settings: Settings,
     *,
     dry_run: bool,
+    even_forgotten: bool,
     sync_clock: bool,
     free: bool,
     eject: bool,
@@ -87,8 +90,9 @@ def command(
 
     SOURCE is a card's mount point, a folder (with all its subfolders) or a single file.
     """
-    from archive import aftercare, ingest
+    from archive import aftercare, bootstrap, ingest, parts
     from archive.cli.progress import bar
+    from archive.progress import Told
 
     began = perf_counter()
     report = ingest.Report()
@@ -101,10 +105,16 @@ def command(
     try:
         with bar("rehearsing" if dry_run else "ingesting") as watcher:
             if dry_run:
-                _rehearse(sources, settings, care, report, outcomes, watcher)
+                _rehearse(sources, settings, care, report, outcomes, watcher, even_forgotten=even_forgotten)
             else:
                 choice = PairChoice(segmenter, embedder)
-                _ingest(sources, settings, choice, told, care, report, outcomes, watcher)
+                if sys.stderr.isatty() and (advice := parts.advice(settings, choice)):
+                    click.echo(advice, err=True)
+                with (
+                    bootstrap.ingesting(settings, choice, even_forgotten=even_forgotten) as destination,
+                    Told(settings.home, watcher) as written,
+                ):
+                    _ingest(sources, destination, told, care, report, outcomes, written)
     except BaseException:
         # Ctrl-C, a pulled card or a full disk: say what is in before the reason is given.
         if report.files:
@@ -145,28 +155,22 @@ def _refuse_impossible(sources: tuple[Path, ...], care: Care, *, ask: bool) -> N
 
 def _ingest(
     sources: tuple[Path, ...],
-    settings: Settings,
-    choice: PairChoice,
+    destination: Destination,
     starts: list[Start],
     care: Care,
     report: Report,
     outcomes: dict[Path, Outcome],
-    watcher: Bar,
+    watcher: Watcher,
 ) -> None:
-    from archive import aftercare, bootstrap, ingest
+    from archive import aftercare, ingest
 
-    if sys.stderr.isatty() and (advice := bootstrap.advice(settings, choice)):
-        click.echo(advice, err=True)
-    with bootstrap.ingesting(settings, choice) as destination:
-        if not sources:
-            ingest.adopt(destination, report, watcher, starts)
-        for source in sources:
-            ingest.ingest(source, destination, report, watcher, starts)
-        for source in sources if care.is_asked else ():
-            now = datetime.now().astimezone()
-            outcomes[source] = aftercare.look_after(
-                source, care, destination.catalog, destination.originals, now, watcher
-            )
+    if not sources:
+        ingest.adopt(destination, report, watcher, starts)
+    for source in sources:
+        ingest.ingest(source, destination, report, watcher, starts)
+    for source in sources if care.is_asked else ():
+        now = datetime.now().astimezone()
+        outcomes[source] = aftercare.look_after(source, care, destination.catalog, destination.originals, now, watcher)
 
 
 def _rehearse(
@@ -176,16 +180,18 @@ def _rehearse(
     report: Report,
     outcomes: dict[Path, Outcome],
     watcher: Bar,
+    *,
+    even_forgotten: bool,
 ) -> None:
     from archive import aftercare, bootstrap, ingest
 
     if not sources:
         raise click.UsageError("--dry-run needs a SOURCE to look at")
-    with bootstrap.holdings(settings) as known:
+    with bootstrap.holdings(settings, even_forgotten=even_forgotten) as known, bootstrap.decoder() as decode:
         for source in sources:
-            ingest.rehearse(source, settings.home, known, report, watcher)
-    for source in sources if care.is_asked else ():
-        outcomes[source] = aftercare.rehearse(source, care, watcher)
+            ingest.rehearse(source, settings.home, known, decode, report, watcher)
+        for source in sources if care.is_asked else ():
+            outcomes[source] = aftercare.rehearse(source, care, known.forgotten, watcher)
 
 
 def _sum_up(report: Report, outcomes: dict[Path, Outcome], seconds: float, *, dry_run: bool, as_json: bool) -> None:
@@ -198,11 +204,15 @@ def _sum_up(report: Report, outcomes: dict[Path, Outcome], seconds: float, *, dr
         click.echo(json.dumps(told))
         return
     would = "would be " if dry_run else ""
+    forgotten = f", {report.forgotten:,} forgotten" if report.forgotten else ""
     rate = f", {report.new / seconds:.1f} new photos/s" if report.new and not dry_run else ""
     click.echo(
-        f"{report.new:,} {would}new, {report.known:,} known, {len(report.unreadable):,} unreadable "
+        f"{report.new:,} {would}new, {report.known:,} known, {len(report.unreadable):,} unreadable{forgotten} "
         f"of {report.files:,} files in {seconds:.1f} s{rate}"
     )
+    if report.marked:
+        marks = ", ".join(f"{count:,} {mark.value.replace('_', ' ')}" for mark, count in report.marked.most_common())
+        click.echo(f"kept, but ranked lower for what they show: {marks}")
     for line in arrivals.session_words(report.sessions, None if dry_run else datetime.now(UTC)):
         click.echo(line)
     for path, outcome in outcomes.items():

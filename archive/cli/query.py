@@ -28,6 +28,7 @@ Examples:
   archive query the blue screwdriver --after "yesterday evening"
   archive query "red mug" --all --limit 50 --json
   archive query glasses --save found/
+  archive query glasses --open
   archive query mug --not white --not "paper cup"
   archive query --like keys.jpg@120,80,260,190
   archive query "in the kitchen" --like-hit 2
@@ -74,6 +75,8 @@ Exit code: 0 something was seen, 1 nothing was, 2 wrong usage, 3 an error of the
     type=click.Path(path_type=Path, file_okay=False),
     help="Save the photos of the answer into this folder, with their boxes drawn.",
 )
+@click.option("--open", "opens", is_flag=True, help="Open the photo of the last sighting in the system's viewer.")
+@click.option("--picture/--no-picture", default=True, help="Draw that photo in the terminal. [default: picture]")
 @as_json
 @common
 def command(
@@ -92,6 +95,8 @@ def command(
     everything: bool,
     photos: bool,
     explain: bool,
+    opens: bool,
+    picture: bool,
     as_json: bool,
 ) -> int:
     """Ask where something was last seen.
@@ -99,8 +104,8 @@ def command(
     TEXT may be left out where --like or --like-hit shows what is meant.
     """
     began = perf_counter()
-    from archive import bootstrap, moments
-    from archive.cli import answers
+    from archive import answers, asking, bootstrap, moments, remote
+    from archive.cli import pictures
     from archive.types import Query, Sort, Verdict
 
     now = datetime.now(UTC)
@@ -119,7 +124,8 @@ def command(
         sort=Sort(sort),
         explain=explain,
     )
-    answer = bootstrap.ask(query, settings, likes, like_hits)
+    served = None if likes or like_hits else remote.ask(query, settings.home)
+    answer = served.answer if served else asking.ask(query, settings, likes, like_hits)
     total = round((perf_counter() - began) * 1000, 1)
     spent = answer.took_ms.get("embed", 0.0) + answer.took_ms.get("search", 0.0)
     answer = replace(
@@ -129,14 +135,21 @@ def command(
     saved = 0 if save is None else _save(answer, save, settings)
     locate = bootstrap.locate(settings)
     if as_json:
-        click.echo(json.dumps(answers.as_object(answer, locate)))
+        by_server = {"server": served.server} if served else {}
+        click.echo(json.dumps({**answers.as_object(answer, locate), **by_server}))
+        for note in answers.losses(answer):
+            click.echo(note, err=True)
     else:
         for line in answers.as_words(answer, locate, now, photos=photos or sort == "newest"):
             click.echo(line)
+        if picture:
+            pictures.show(answer, settings)
         for note in answers.footnotes(answer):
             click.echo(note, err=True)
     if save is not None:
         click.echo(f"saved {saved} picture{'' if saved == 1 else 's'} to {save}", err=True)
+    if opens and answer.sightings:
+        pictures.open_viewer(locate(answer.sightings[0].hit.photo))
     return 0 if answer.verdict in {Verdict.SEEN, Verdict.MAYBE} else NOTHING_SEEN
 
 

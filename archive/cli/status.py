@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from archive.cli.calendar import WEEKS, drawn
 from archive.cli.options import as_json, common
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
     from archive.catalog.summary import Progress, Summary
     from archive.settings import Settings
+
+HALF_A_YEAR = timedelta(weeks=WEEKS)
 
 
 @click.command(
@@ -31,13 +34,16 @@ def command(settings: Settings, *, as_json: bool) -> None:
     """Show what is in the archive, how big it is, and what is pending."""
     from archive import bootstrap
 
+    now = datetime.now(UTC)
     with bootstrap.reading(settings) as reader:
         summary, state = reader.summary(), reader.state
+        days = reader.days(now - HALF_A_YEAR, now)
     if as_json:
-        click.echo(json.dumps(_as_object(summary, str(settings.home), state.uuid, state.generation)))
+        about = _as_object(summary, str(settings.home), state.uuid, state.generation)
+        click.echo(json.dumps({**about, "days": {str(day): count for day, count in days.items()}}))
         return
     click.echo(f"Archive in {settings.home}")
-    for line in _as_words(summary, datetime.now(UTC)):
+    for line in (*_as_words(summary, now), *drawn(days, now.astimezone().date())):
         click.echo(line)
 
 
@@ -55,6 +61,9 @@ def _as_words(summary: Summary, now: datetime) -> Iterator[str]:
         yield f"  times by  {', '.join(f'{source.value} {count:,}' for source, count in by_source)}"
     if summary.damaged:
         yield f"  damaged   {summary.damaged:,} photos are not what the camera gave, and are marked"
+    if summary.marks:
+        told = ", ".join(f"{count:,} {mark.value.replace('_', ' ')}" for mark, count in summary.marks.items())
+        yield f"  marked    {told}: kept, and ranked lower"
     yield f"  catalog   {_bytes(summary.database_bytes)}"
     if summary.answering:
         yield from _pair_words("pair", summary.answering)
@@ -88,7 +97,7 @@ def _bytes(number: int) -> str:
 
 
 def _as_object(summary: Summary, home: str, uuid: str, generation: int) -> dict[str, Any]:
-    from archive.cli.answers import instant
+    from archive.answers import instant
 
     return {
         "home": home,
@@ -98,6 +107,7 @@ def _as_object(summary: Summary, home: str, uuid: str, generation: int) -> dict[
         "sources": summary.sources,
         "damaged": summary.damaged,
         "captured_by": {source.value: count for source, count in summary.captured_by.items()},
+        "marks": {mark.value: count for mark, count in summary.marks.items()},
         "first": instant(summary.first),
         "last": instant(summary.last),
         "bytes": {"originals": summary.original_bytes, "catalog": summary.database_bytes},

@@ -12,7 +12,7 @@ from archive.cli.options import as_json, common
 
 if TYPE_CHECKING:
     from archive.settings import Settings
-    from archive.types import Thing
+    from archive.things import Thing
 
 
 class TeachGroup(click.Group):

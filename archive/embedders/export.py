@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from archive.disk import sync
 from archive.embedders.folder import file_digest
 from archive.embedders.quiet import quiet
 from archive.embedders.text_tower import DESCRIPTION, FILES, GRAPH, VOCABULARY, Description
@@ -24,7 +23,7 @@ PLACED = ("positional_embedding", MASK)
 
 
 def export_text_tower(folder: OpenClipFolder, towers: Any, target: Path) -> None:  # noqa: ANN401
-    """Write the tower into `target`, whole or not at all; what stood there before is replaced.
+    """Write the tower into `target`, whole or not at all; a damaged one that stood there is replaced.
 
     Raises:
         WeightsRejected: torch cannot turn this tower into a graph, or its vocabulary is not supported.
@@ -44,11 +43,23 @@ def export_text_tower(folder: OpenClipFolder, towers: Any, target: Path) -> None
         description = Description(folder.space, folder.dim, vocabulary.cleaning, vocabulary.zeroed, files)
         (built / DESCRIPTION).write_text(description.dumps(), encoding="utf-8")
         for place in (*built.iterdir(), built):
-            _fsync(place)
-        if target.exists():
-            shutil.rmtree(target)
+            sync(place)
+        _put(built, target)
+
+
+def _put(built: Path, target: Path) -> None:
+    """Let a tower stand in its place. There is no moment without one: over an older tower, file goes over file.
+
+    The description, which has the digests of the others, goes last: what a kill leaves half replaced is no worse than
+    the damaged tower that stood there.
+    """
+    if target.is_dir():
+        for name in (*FILES, DESCRIPTION):
+            (built / name).replace(target / name)
+        sync(target)
+    else:
         built.rename(target)
-    _fsync(target.parent)
+    sync(target.parent)
 
 
 def _export_graph(towers: Any, context: int, path: Path, *, free_length: bool) -> None:  # noqa: ANN401
@@ -127,12 +138,3 @@ def _padding_changes_nothing(towers: Any, direction: str) -> bool:  # noqa: ANN4
     pooling = getattr(towers, "text_pool_type", None) or getattr(text, "pool_type", None)
     causal = getattr(text, "attn_mask", None) is not None and getattr(text, "cls_emb", None) is None
     return causal and pooling in ("argmax", "eos")
-
-
-def _fsync(path: Path) -> None:
-    """Force a file or folder onto the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from archive.disk import sync
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -85,16 +87,7 @@ def durable(folder: Path, name: str) -> Iterator[HashedFile]:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
-    sync_folder(folder)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the folder's names durable: a rename or an unlink is not until this returns."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(folder)
 
 
 def new_shard_name(first_pack: int, last_pack: int) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from archive.disk import sync
 from archive.indexes import container, engines
 from archive.indexes.rows import belonging_to, checked, checked_query, matches, nearest
 from archive.types import Shard
@@ -85,7 +86,7 @@ class FaissIndex:
         path = self._folder / shard.name
         if path.exists():
             path.unlink()
-            container.sync_folder(self._folder)
+            sync(self._folder)
 
     def search(self, vector: Vectors, limit: int, photos: Ids | None = None) -> list[Match]:
         """The nearest segments of all healthy shards, best first; equal scores stand in order of id."""
@@ -112,7 +113,7 @@ class FaissIndex:
         for path in orphans:
             path.unlink()
         if orphans:
-            container.sync_folder(self._folder)
+            sync(self._folder)
         return [path.name for path in orphans]
 
     def _healthy(self) -> list[_Opened]:

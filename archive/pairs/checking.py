@@ -15,6 +15,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from archive.disk import replace_file
 from archive.errors import WeightsMissing, WeightsRejected
 
 if TYPE_CHECKING:
@@ -93,24 +94,7 @@ def mismatch(weights: Weights, expected: str, found: str) -> str:
 
 def replace_json(path: Path, content: object) -> None:
     """Write a small file so that a reader sees the old one or the new one, also after a power cut."""
-    new = path.with_name(path.name + ".new")
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(content, file, indent=2)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    replace_file(path, (json.dumps(content, indent=2) + "\n").encode())
 
 
 def _verified_path(weights: Weights, path: Path, expected: str | None, pair: str) -> Path:

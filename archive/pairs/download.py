@@ -19,6 +19,7 @@ import urllib.request
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
+from archive.disk import sync
 from archive.errors import ArchiveBusy, DownloadFailed, WeightsMissing, WeightsRejected
 from archive.pairs import addresses, checking
 from archive.pairs.checking import CHUNK
@@ -98,7 +99,7 @@ class _Pull:
             checking.trust(self.weights, self.target.parent, digest)
         self._part.replace(self.target)
         self._note.unlink(missing_ok=True)
-        checking.sync_folder(self.target.parent)
+        sync(self.target.parent)
         checking.remember(self.target, digest)
 
     def discard(self) -> None:

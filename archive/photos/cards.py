@@ -41,6 +41,11 @@ class FoundFile(NamedTuple):
     path: Path
     relative: bytes
 
+    @property
+    def name(self) -> bytes:
+        """What the card calls it."""
+        return self.relative.rpartition(b"/")[2]
+
 
 def find(source: Path, exclude: Path | None = None, *, on_error: Callable[[Path, str], None]) -> Iterator[FoundFile]:
     """Every file below a folder that may be a photo, or the single file that `source` is, whatever its name.

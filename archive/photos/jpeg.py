@@ -32,8 +32,11 @@ MAX_SCANNED_PIXELS = 2_000_000_000
 MAX_PIXELS_PER_BYTE = 1_000
 """A picture of one colour reaches 500; more is a header that lies."""
 
-MAX_LOSS = 0.05
-"""The share of the rows that may be missing at the bottom of a photo that is still taken."""
+WHOLE_LOSS = 0.05
+"""The share of the rows that may be missing at the bottom of a photo that still counts as whole."""
+
+MOST_LOSS = 0.9
+"""The share above which too little is left to be a photo."""
 
 _MAX_SEGMENTS = 10_000
 _MAX_JUNK = 64 << 10
@@ -48,18 +51,22 @@ _FILLER = bytes(range(1, 0xFF)) * 16
 
 
 class Structure(NamedTuple):
-    """The picture's own part of the file: its bytes without the end marker, and whether that marker was there."""
+    """The picture's own part of the file: its bytes without the end marker, and whether that marker was there.
+
+    One with a `hole` lost sectors to zeros.
+    """
 
     body: bytes
     ends: bool
     scans: int
+    hole: bool
 
 
 def structure(content: bytes) -> Structure:
     """Read the markers of the first picture in a JPEG file; whatever follows that picture is ignored.
 
     Raises:
-        PhotoError: there is no picture in it, it has a hole, or it is made to be slow.
+        PhotoError: there is no picture in it, or it is made to be slow.
     """
     first_scan, scans, end, ends = _markers(content)
     if not scans:
@@ -67,9 +74,7 @@ def structure(content: bytes) -> Structure:
     if scans > MAX_SCANS:
         raise PhotoError(f"is a JPEG with more than {MAX_SCANS} scans, made to be slow")
     body = content[:end] if ends else _without_zero_tail(content[:end])
-    if _has_hole(body, first_scan):
-        raise PhotoError("has a hole: a part of the file is all zeros")
-    return Structure(body, ends, scans)
+    return Structure(body, ends, scans, _has_hole(body, first_scan))
 
 
 def check_effort(image: Image.Image, content: bytes, scans: int) -> None:
@@ -91,8 +96,8 @@ def may_be_unfinished(image: Image.Image) -> bool:
     return set(np.unique(np.asarray(last_row)).tolist()) <= {127, 128}  # 127: CMYK is stored inverted
 
 
-def check_loss(body: bytes, decoded: Callable[[bytes], Pixels]) -> None:
-    """Refuse a JPEG that misses more than its last rows.
+def lost_share(body: bytes, decoded: Callable[[bytes], Pixels]) -> float:
+    """The share of the rows that are missing at the bottom of a JPEG, 0 where at most the last few are.
 
     The picture is decoded with two different endings: the first row that differs is the first that depends on what
     is missing.
@@ -104,8 +109,9 @@ def check_loss(body: bytes, decoded: Callable[[bytes], Pixels]) -> None:
     one, other = decoded(body + END), decoded(body + _FILLER + END)
     differs = (one != other).any(axis=(1, 2))
     lost = 1 - int(differs.argmax()) / len(differs) if differs.any() else 0.0
-    if lost > MAX_LOSS:
+    if lost > MOST_LOSS:
         raise PhotoError(f"is cut off: the last {lost:.0%} of the picture is missing")
+    return lost if lost > WHOLE_LOSS else 0.0
 
 
 def _markers(content: bytes) -> tuple[int, int, int, bool]:

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import stat
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
@@ -22,6 +23,7 @@ from archive.photos.names import printable
 from archive.photos.quiet import no_warnings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from archive.photos.capture_time import ExifStamp
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 200_000_000
 """A larger file is no photo of a camera that a person wears."""
+
+PLAIN_SCANS = 12
+"""Scans of the usual progressive JPEG."""
 
 MAX_PIXELS = 100_000_000
 MAX_SIDE = 65_535
@@ -62,12 +67,16 @@ class FileContent:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecodedPhoto:
-    """An upright picture; `suffix` tells its real format, and `exif` its own times, most trusted first."""
+    """An upright picture; `suffix` tells its real format, and `exif` its own times, most trusted first.
+
+    `damage` says in words what of it was lost before it came here; None where it is whole.
+    """
 
     pixels: Pixels
     suffix: str
     camera: str | None
     exif: tuple[ExifStamp, ...]
+    damage: str | None = None
 
 
 def read_file(path: Path) -> FileContent:
@@ -101,17 +110,55 @@ def digest_of(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def is_plain(content: bytes) -> bool:
+    """Whether a file looks like what a camera writes: a JPEG whose markers make sense, whole, of a usual size."""
+    if not content.startswith(jpeg.START):
+        return False
+    try:
+        structure = jpeg.structure(content)
+    except PhotoError:
+        return False
+    return structure.ends and not structure.hole and structure.scans <= PLAIN_SCANS
+
+
 def decode(content: bytes) -> DecodedPhoto:
     """Decode a photo of any supported format, the first frame of several, turned upright.
 
+    A JPEG that lost its end, or sectors in the middle, is a photo with `damage`: what is left may show the thing.
+
     Raises:
-        PhotoError: it is not a photo, damaged, cut off, or too large to decode safely.
+        PhotoError: it is not a photo, too little of it is left, or it is too large to decode safely.
+    """
+    with _photo_errors(content):
+        return _decoded(content)
+
+
+def reduced(content: bytes, side: int) -> Image.Image:
+    """An upright RGB picture of a photo that was taken in before, for showing it `side` pixels wide or high.
+
+    It may be larger than that, but a JPEG is decoded at a fraction of its size, which is several times faster. What
+    `decode` looks for in damaged files is not looked for again.
+
+    Raises:
+        PhotoError: it is not a photo.
+    """
+    with _photo_errors(content):
+        image = _opened(_mended(content) if content.startswith(jpeg.START) else content)
+        image.draft("RGB", (side, side))
+        image.load()
+        return _upright(image, metadata(image).turn)
+
+
+@contextmanager
+def _photo_errors(content: bytes) -> Iterator[None]:
+    """The per-file boundary: whatever decoding raises is one kind of error.
+
+    On hostile bytes Pillow raises OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, struct.error,
+    ZeroDivisionError, OverflowError, EOFError, MemoryError and its own bomb error.
     """
     with no_warnings():
-        # The per-file boundary: on hostile bytes Pillow raises OSError, SyntaxError, ValueError, TypeError, KeyError,
-        # IndexError, struct.error, ZeroDivisionError, OverflowError, EOFError, MemoryError and its own bomb error.
         try:
-            return _decoded(content)
+            yield
         except PhotoError:
             raise
         except Exception as problem:
@@ -119,23 +166,35 @@ def decode(content: bytes) -> DecodedPhoto:
 
 
 def _decoded(content: bytes) -> DecodedPhoto:
-    image = _loaded_jpeg(content) if content.startswith(jpeg.START) else _loaded(content)
+    image, damage = _loaded_jpeg(content) if content.startswith(jpeg.START) else (_loaded(content), None)
     about = metadata(image)
-    upright = to_rgb(image)
-    if about.turn is not None:
-        upright = upright.transpose(about.turn)
-    return DecodedPhoto(np.array(upright), SUFFIX_OF_FORMAT[str(image.format)], about.camera, about.stamps)
+    upright = _upright(image, about.turn)
+    return DecodedPhoto(np.array(upright), SUFFIX_OF_FORMAT[str(image.format)], about.camera, about.stamps, damage)
 
 
-def _loaded_jpeg(content: bytes) -> Image.Image:
-    """A JPEG, also one that lacks only its end marker: the usual fault of a camera that lost power."""
+def _upright(image: Image.Image, turn: Image.Transpose | None) -> Image.Image:
+    rgb = to_rgb(image)
+    return rgb if turn is None else rgb.transpose(turn)
+
+
+def _mended(content: bytes) -> bytes:
+    """A JPEG with its end marker, which libjpeg insists on."""
+    structure = jpeg.structure(content)
+    return content if structure.ends else structure.body + jpeg.END
+
+
+def _loaded_jpeg(content: bytes) -> tuple[Image.Image, str | None]:
+    """A JPEG and what of it is lost. One that lacks only its end marker, as a camera's that lost power, is whole."""
     structure = jpeg.structure(content)
     image = _opened(content if structure.ends else structure.body + jpeg.END)
     jpeg.check_effort(image, content, structure.scans)
     image.load()
-    if not structure.ends or jpeg.may_be_unfinished(image):
-        jpeg.check_loss(structure.body, lambda variant: np.asarray(_loaded(variant).convert("RGB")))
-    return image
+    if structure.hole:
+        return image, "a part of the file is all zeros"
+    if structure.ends and not jpeg.may_be_unfinished(image):
+        return image, None
+    lost = jpeg.lost_share(structure.body, lambda variant: np.asarray(_loaded(variant).convert("RGB")))
+    return image, f"the last {lost:.0%} of the picture is missing" if lost else None
 
 
 def _loaded(content: bytes) -> Image.Image:

@@ -12,9 +12,9 @@ from contextlib import closing
 from pathlib import Path
 
 from archive.catalog.driver import connect_to_write
-from archive.catalog.files import make_private_file
 from archive.catalog.packing import encode
 from archive.catalog.upgrade import migrate, script_location
+from archive.disk import make_private_file
 from tests.catalog.samples import HEIGHT, PAIR, WIDTH, digest, pack
 
 DATABASES = Path(__file__).parent / "databases"

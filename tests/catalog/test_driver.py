@@ -8,7 +8,7 @@ import pytest
 
 from archive.catalog import driver
 from archive.catalog.driver import connect_to_read, connect_to_write, is_safe, sqlite_module
-from archive.catalog.files import make_private_file
+from archive.disk import make_private_file
 from archive.errors import ArchiveBusy, ArchiveError, CatalogDamaged
 from tests.catalog.samples import fill, new_photo, pack, writing
 

@@ -124,6 +124,23 @@ def test_a_damaged_text_tower_is_exported_again(folder: Path, towers: Path, tmp_
     assert list(damaged.parent.iterdir()) == [damaged]
 
 
+def test_while_a_tower_is_replaced_one_always_stands_in_its_place(
+    folder: Path, towers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (damaged,) = shutil.copytree(towers, tmp_path / "towers").iterdir()
+    (damaged / "tokenizer.json").write_bytes(b"")
+    stood = []
+
+    def watched(new: Path, place: Path) -> None:
+        stood.append({path.name for path in damaged.iterdir()})
+        new.rename(place)
+
+    monkeypatch.setattr("pathlib.Path.replace", watched)
+    OpenClipEmbedder(folder, damaged.parent).export_text()
+    assert stood == [{path.name for path in damaged.iterdir()}] * 4
+    OnnxTextTower(damaged).verify()
+
+
 def test_an_export_that_fails_leaves_nothing(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(WeightsRejected, match="cannot export"):
         export_text_tower(OpenClipFolder(folder), object(), tmp_path / "towers" / "one")

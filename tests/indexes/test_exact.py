@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from archive.indexes.exact import ExactIndex
 from tests.contracts.vector_index import VectorIndexContract, random_rows, segments
+from tests.indexes.exact import ExactIndex
 
 if TYPE_CHECKING:
     from tests.contracts.vector_index import NewIndex

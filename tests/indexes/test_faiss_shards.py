@@ -274,7 +274,7 @@ elif call == "rename":
     Path.rename = die
 elif call == "fsync-folder":
     from archive.indexes import container
-    container.sync_folder = die
+    container.sync = die
 index.add(segments(120), random_rows(120, 16, seed=1), (1, 24))
 """
 

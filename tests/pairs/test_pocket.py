@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from archive import bootstrap
+from archive import parts
 from archive.embedders.text_tower import OnnxTextTower
 from archive.pairs import registry, shelf
 from archive.settings import PairChoice, Settings
@@ -86,15 +86,15 @@ def test_the_best_pair_is_the_built_in_one_until_another_is_on_disk(settings: Se
 
 
 def test_a_first_ingest_is_told_what_a_larger_pair_would_bring_and_others_are_not(settings: Settings) -> None:
-    told = bootstrap.advice(settings, PairChoice())
+    told = parts.advice(settings, PairChoice())
     assert told is not None
     assert "archive models pull standard" in told
     assert "MB" in told
     assert "AGPL-3.0" in told
-    assert bootstrap.advice(settings, PairChoice(segmenter="grid")) is None
+    assert parts.advice(settings, PairChoice(segmenter="grid")) is None
     settings.home.mkdir()
     settings.catalog.touch()
-    assert bootstrap.advice(settings, PairChoice()) is None
+    assert parts.advice(settings, PairChoice()) is None
 
 
 def test_auto_chooses_it_and_says_so(archive: Commands, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Every vector compared with the query, in memory: for the packs outside every shard, and to judge other indexes by."""
+"""Every vector compared with the query, in memory: the judge of other indexes."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from archive.types import Answer, Clue, Hit, Photo, Query, ScoredBox, Sighting, Since, Why
+    from archive.types import Answer, Box, Clue, Hit, Photo, Query, ScoredBox, Sighting, Since, Why
 
     Locate = Callable[[Photo], Path]
 
@@ -88,24 +88,28 @@ def footnotes(answer: Answer) -> Iterator[str]:
             yield f"looked for {name} as it was taught, by {_counted(pictures, 'picture')}"
         if waiting:
             yield f"{_counted(waiting, 'picture')} of {name} wait{'s' if waiting == 1 else ''} for `archive reindex`"
+    yield from losses(answer)
+
+
+def losses(answer: Answer) -> Iterator[str]:
+    """What an answer could not take into account because it is damaged."""
+    searched = answer.searched
+    if searched.damaged:
+        yield f"{searched.damaged:,} photos were passed over, their vectors are damaged; run: archive repair"
 
 
 def _counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _hit_object(hit: Hit, locate: Locate) -> dict[str, Any]:
-    return {
-        "rank": hit.rank,
-        "score": round(hit.score, 6),
-        "probability": round(hit.probability, 4),
-        "photo": _photo_object(hit.photo, locate),
-        "boxes": [_box_object(box) for box in hit.boxes],
-        **({} if hit.why is None else {"why": _why_object(hit.why)}),
-    }
+def timed(photo: Photo) -> str:
+    """Where a photo's time comes from, and how wrong it may be."""
+    error_ms = photo.captured_error_ms
+    return photo.captured_at_source.value + ("" if error_ms is None else f", {moments.within(error_ms)}")
 
 
-def _photo_object(photo: Photo, locate: Locate) -> dict[str, Any]:
+def photo_object(photo: Photo, locate: Locate) -> dict[str, Any]:
+    """A photo as it stands in the JSON object."""
     return {
         "id": photo.id,
         "digest": photo.digest,
@@ -120,6 +124,17 @@ def _photo_object(photo: Photo, locate: Locate) -> dict[str, Any]:
     }
 
 
+def _hit_object(hit: Hit, locate: Locate) -> dict[str, Any]:
+    return {
+        "rank": hit.rank,
+        "score": round(hit.score, 6),
+        "probability": round(hit.probability, 4),
+        "photo": photo_object(hit.photo, locate),
+        "boxes": [_box_object(box) for box in hit.boxes],
+        **({} if hit.why is None else {"why": _why_object(hit.why)}),
+    }
+
+
 def _sighting_object(sighting: Sighting, locate: Locate) -> dict[str, Any]:
     hit = sighting.hit
     return {
@@ -128,15 +143,15 @@ def _sighting_object(sighting: Sighting, locate: Locate) -> dict[str, Any]:
         "photos": sighting.photos,
         "best": sighting.best,
         "probability": round(hit.probability, 4),
-        "photo": _photo_object(hit.photo, locate),
+        "photo": photo_object(hit.photo, locate),
         "boxes": [_box_object(box) for box in hit.boxes],
     }
 
 
 def _since_object(since: Since, locate: Locate) -> dict[str, Any]:
     return {
-        "there": None if since.there is None else _photo_object(since.there, locate),
-        "gone": None if since.gone is None else _photo_object(since.gone, locate),
+        "there": None if since.there is None else photo_object(since.there, locate),
+        "gone": None if since.gone is None else photo_object(since.gone, locate),
         "compared": since.compared,
     }
 
@@ -160,16 +175,13 @@ def _why_object(why: Why) -> dict[str, Any]:
     }
 
 
+def rectangle(segment: int, box: Box) -> dict[str, Any]:
+    """A segment's box as it stands in the JSON object."""
+    return {"segment": segment, "left": box.left, "top": box.top, "right": box.right, "bottom": box.bottom}
+
+
 def _box_object(scored: ScoredBox) -> dict[str, Any]:
-    left, top, right, bottom = scored.box
-    return {
-        "segment": scored.segment,
-        "left": left,
-        "top": top,
-        "right": right,
-        "bottom": bottom,
-        "score": round(scored.score, 6),
-    }
+    return {**rectangle(scored.segment, scored.box), "score": round(scored.score, 6)}
 
 
 def _nothing_there(answer: Answer, now: datetime) -> str:
@@ -199,7 +211,7 @@ def _last_seen(answer: Answer, locate: Locate, now: datetime) -> Iterator[str]:
     last, *earlier = answer.sightings
     doubt = "" if answer.verdict is Verdict.SEEN else "Maybe seen. "
     yield f"{doubt}Last seen {_when(last, now)}"
-    yield f"  {_best(last, now)}  time by {_by(last.hit.photo)}"
+    yield f"  {_best(last, now)}  time by {timed(last.hit.photo)}"
     yield f"  {locate(last.hit.photo)}"
     yield from _reason(last.hit.why)
     if answer.since:
@@ -255,12 +267,6 @@ def _best(sighting: Sighting, now: datetime) -> str:
 def _where(hit: Hit) -> str:
     left, top, right, bottom = hit.boxes[0].box
     return f"box {left},{top} to {right},{bottom}"
-
-
-def _by(photo: Photo) -> str:
-    """Where a photo's time comes from, and how wrong it may be."""
-    error_ms = photo.captured_error_ms
-    return photo.captured_at_source.value + ("" if error_ms is None else f", {moments.within(error_ms)}")
 
 
 def _hit_line(hit: Hit, now: datetime) -> str:

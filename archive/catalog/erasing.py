@@ -1,0 +1,63 @@
+"""Erasing photos from the catalog, and recognising what was forgotten.
+
+A row of another table that belongs to a photo must say so by a foreign key ON DELETE CASCADE: then it goes with the
+photo here, and a test holds every table to that.
+
+What is forgotten is remembered by a mark alone: the photo's digest under a key of this archive (HMAC-SHA-256,
+RFC 2104). The list of marks, without the key, tells nobody whether a picture that he has was among them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import bindparam, delete, exists, insert, select
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from archive.catalog.queries import mark
+from archive.catalog.rows import ErasureRow, ForgottenRow, PhotoRow, SessionRow, TextRow
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from sqlalchemy import Connection
+
+_PHOTO = delete(PhotoRow).where(PhotoRow.digest == bindparam("old"))
+_SESSIONS = select(PhotoRow.session_id).where(PhotoRow.digest == bindparam("old"), PhotoRow.session_id.is_not(None))
+_IS_LEFT = exists().where(PhotoRow.session_id == SessionRow.id)
+_SESSION = delete(SessionRow).where(SessionRow.id == bindparam("old"), ~_IS_LEFT)
+_ERASURE = insert(ErasureRow)
+_FORGOTTEN = upsert(ForgottenRow).on_conflict_do_nothing()
+_REMEMBERED = delete(ForgottenRow).where(ForgottenRow.mark == bindparam("old"))
+
+
+def erase_photos(connection: Connection, driver: sqlite3.Connection, digests: list[str]) -> None:
+    """Delete photos with all that belongs to them, mark them forgotten, and note that their files are to go.
+
+    A session of the wearable goes with the last of its photos. The texts that were asked for go too: what
+    somebody looked for can say as much as a picture.
+    """
+    raw = [bytes.fromhex(digest) for digest in digests]
+    connection.execute(_ERASURE, [{"digest": digest} for digest in raw])
+    connection.execute(_FORGOTTEN, [{"mark": mark(driver, digest)} for digest in digests])
+    sessions = {number for digest in raw for number in connection.execute(_SESSIONS, {"old": digest}).scalars()}
+    connection.execute(_PHOTO, [{"old": digest} for digest in raw])
+    if sessions:
+        connection.execute(_SESSION, [{"old": number} for number in sessions])
+    connection.execute(delete(TextRow))
+
+
+def note_files_erased(connection: Connection) -> None:
+    """Leave nothing of the erased photos but that SQLite's log still holds what they were."""
+    connection.execute(delete(ErasureRow))
+    connection.execute(_ERASURE, {"digest": None})
+
+
+def note_log_emptied(connection: Connection) -> None:
+    """Nothing is left to be done."""
+    connection.execute(delete(ErasureRow))
+
+
+def unmark(connection: Connection, driver: sqlite3.Connection, digest: str) -> None:
+    """A forgotten photo was taken in again, because somebody asked for it."""
+    connection.execute(_REMEMBERED, {"old": mark(driver, digest)})

@@ -1,0 +1,145 @@
+"""The composition of the commands that keep an archive whole, copy it, and erase from it.
+
+Like `archive.bootstrap`, from which it takes its parts: settings in, work done.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from archive import bootstrap
+from archive.settings import PairChoice
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from archive.backup import Manifest, Report, Watcher
+    from archive.catalog.writer import Catalog
+    from archive.erasure import Receipt, Which
+    from archive.originals import Originals
+    from archive.repair import Plan
+    from archive.settings import Settings
+    from archive.types import Photo
+
+
+def to_forget(settings: Settings, which: Which) -> list[Photo]:
+    """The photos that a command names, for a person to look at before they are forgotten.
+
+    Raises:
+        UsageError: a photo that was named is not there.
+    """
+    from archive.erasure import choose
+
+    with bootstrap.reading(settings) as reader:
+        return choose(reader, which)
+
+
+def forget(settings: Settings, photos: Sequence[Photo], *, verify: bool) -> Receipt:
+    """Erase photos, and with `verify` look through every file of the home for what may be left of them.
+
+    Raises:
+        CatalogDamaged: the catalog is not sound; nothing was erased.
+    """
+    from archive.erasure import erase
+    from archive.upkeep import refuse_damaged
+
+    refuse_damaged(settings.catalog)
+    with bootstrap.writing(settings) as catalog:
+        return erase(photos, bootstrap.places(settings, catalog), verify=verify)
+
+
+def finish_forgetting(settings: Settings) -> Receipt | None:
+    """Finish an erasure that was cut off or had to wait for a reader; None where there is none."""
+    from archive.catalog.lock import writer_lock
+    from archive.catalog.writer import Catalog
+
+    with writer_lock(settings.home, bootstrap.PATIENCE), Catalog.open(settings.catalog) as catalog:
+        return bootstrap.finish_erasure(settings, catalog) if catalog.erasures() else None
+
+
+def back_up(settings: Settings, target: Path, report: Report, watcher: Watcher, *, verify: bool) -> Manifest:
+    """Bring the backup in a folder up to date; nobody else may write to it meanwhile."""
+    from archive import backup
+    from archive.catalog.lock import writer_lock
+
+    backup.refuse_other(settings, target)
+    with writer_lock(target):
+        return backup.back_up(settings, target, report, watcher, verify=verify)
+
+
+def restore(source: Path, settings: Settings, report: Report, watcher: Watcher) -> Manifest:
+    """Make an archive anew from a backup, and its index with it."""
+    from archive import backup
+    from archive.catalog.lock import writer_lock
+
+    backup.look(source)
+    with writer_lock(settings.home):
+        manifest = backup.restore(source, settings, report, watcher)
+    with bootstrap.writing(settings) as catalog:
+        backup.index_anew(catalog, lambda *pair: bootstrap.index(settings, catalog, *pair), settings.seal_at)
+    return manifest
+
+
+def plan_repair(settings: Settings, backup: Path | None, watcher: Watcher, *, data: bool) -> Plan:
+    """Find what can be put right; nothing is changed.
+
+    Raises:
+        CatalogDamaged: the catalog itself is damaged.
+    """
+    from archive import repair
+    from archive.catalog.checking import Code
+
+    faults = repair.refuse_beyond_repair(settings.catalog)
+    copies = _originals_of(backup)
+    with bootstrap.reading(settings) as reader:
+        plan = repair.plan(reader, bootstrap.originals(settings), copies, watcher, data=data)
+        answering = reader.answering()
+        broken = bootstrap.index(settings, reader, *answering).broken if answering else []
+        plan.damaged_packs, plan.shards = faults[Code.PACK] + faults[Code.WHOLE_FRAME], faults[Code.SHARD] + len(broken)
+        wanted = reader.summary().wanted or reader.summary().answering
+        plan.pending = wanted.pending if wanted else 0
+    return plan
+
+
+def repair(settings: Settings, plan: Plan, backup: Path | None, watcher: Watcher) -> list[str]:
+    """Do what was planned; what could not be put right, in words."""
+    from archive import ingest, reindex
+    from archive.repair import put_right
+
+    with bootstrap.writing(settings) as catalog:
+        put_right(plan, settings.home, bootstrap.originals(settings), _originals_of(backup))
+        if plan.damaged_packs:
+            _drop_damage_of_other_pairs(settings, catalog)
+    embedded, taken = reindex.Report(), ingest.Report()
+    if plan.waiting:
+        with bootstrap.ingesting(settings, PairChoice()) as destination:
+            ingest.adopt(destination, taken, watcher)
+    if plan.embeds:
+        bootstrap.reindex(settings, embedded, watcher)
+    restored = {photo.id for photo in plan.restorable}
+    lost = [photo for photo in (*plan.lost, *plan.altered) if photo.id not in restored]
+    return [
+        *(f"{bad.path} {bad.reason}" for bad in taken.unreadable),
+        *(f"photo {photo.id} could not be embedded: {reason}" for photo, reason in embedded.failed),
+        *(f"photo {photo.id} has no original; `archive ingest` of its card brings it back" for photo in lost),
+    ]
+
+
+def _drop_damage_of_other_pairs(settings: Settings, catalog: Catalog) -> None:
+    """Damaged vectors of the wanted pair are made anew; those of pairs that were left behind just go."""
+    from archive import shelving
+
+    wanted = catalog.wanted()
+    for pair_id, pair in catalog.pairs().items():
+        if wanted is not None and pair_id == wanted[0]:
+            continue
+        if damaged := catalog.damaged_packs(pair_id):
+            catalog.drop_packs(pair_id, damaged)
+            shelving.purge(catalog, bootstrap.index(settings, catalog, pair_id, pair), pair_id)
+
+
+def _originals_of(backup: Path | None) -> Originals | None:
+    from archive.originals import Originals
+
+    return None if backup is None else Originals(backup / "originals")

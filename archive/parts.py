@@ -1,0 +1,223 @@
+"""The parts of an archive: which segmenter, embedder and pair a name means, made ready to work.
+
+A part without weights has a line in SEGMENTERS or EMBEDDERS; parts with weights are told apart in `_segmenter` and
+`_embedder`. With `archive.bootstrap`, which puts the parts together, the only place that names concrete ones.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from archive.errors import SpaceMismatch, UsageError
+from archive.settings import PairChoice
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from archive.examples import Looking
+    from archive.observation import Observer
+    from archive.protocols import Embedder, Segmenter, TextEmbedder
+    from archive.segmenters.one_look import OneLookNetwork
+    from archive.settings import Settings
+    from archive.types import Pair
+
+
+def _grid() -> Segmenter:
+    from archive.segmenters.grid import GridSegmenter
+
+    return GridSegmenter()
+
+
+def _whole() -> Segmenter:
+    from archive.segmenters.whole import WholeSegmenter
+
+    return WholeSegmenter()
+
+
+SEGMENTERS: dict[str, Callable[[], Segmenter]] = {"grid": _grid, "whole": _whole}
+"""Segmenters that need no weights, by the name that `--segmenter` takes."""
+
+
+EMBEDDERS: dict[str, Callable[[], Embedder]] = {}
+"""Embedders that need no weights, by the name that `--embedder` takes."""
+
+
+def words(pair: Pair, settings: Settings) -> TextEmbedder:
+    """The text half of a pair, without torch."""
+    if pair.embedder_source in EMBEDDERS:
+        return EMBEDDERS[pair.embedder_source]()
+    from archive.embedders.text_tower import OnnxTextTower, tower_folder
+    from archive.pairs import registry, shelf
+
+    if pair.embedder_source in registry.PAIRS and registry.find(pair.embedder_source).shipped:
+        tower = OnnxTextTower(shelf.shipped_folder(pair.embedder_source))
+        if tower.space != pair.space:
+            raise SpaceMismatch(
+                f"the pair {pair.name!r} that comes with this version is not the one that this archive was made with; "
+                "run `archive models use auto`, then `archive reindex`"
+            )
+        return tower
+    return OnnxTextTower(tower_folder(settings.towers, pair.space))
+
+
+def looking(pair: Pair, settings: Settings) -> Looking:
+    """The image side of a pair, at work.
+
+    Raises:
+        SpaceMismatch: its files are no longer what they were.
+    """
+    from archive.examples import Looking
+    from archive.observation import CONTEXT
+    from archive.pairs.registry import PAIRS
+
+    _compute_side_by_side()
+    embedder = _embedder(pair.embedder_source, settings)
+    if embedder.space != pair.space:
+        raise SpaceMismatch(
+            f"the files of the embedder {pair.embedder_source} changed since the archive was made with them; put them "
+            "back, or choose the new ones with `archive models use` and run `archive reindex`"
+        )
+    return Looking(embedder, PAIRS[pair.name].crop_context if pair.name in PAIRS else CONTEXT)
+
+
+def observer(settings: Settings, choice: PairChoice, current: Pair | None) -> tuple[Observer, Pair]:
+    """The pair that a command asked for, at work; what the choice leaves open is taken from the current pair.
+
+    Raises:
+        UsageError: there is no pair of the chosen name.
+        WeightsMissing: a part is not on disk; the message names the command that fetches it.
+        SpaceMismatch: nothing was chosen, but the current pair's files are no longer what they were.
+    """
+    from archive.observation import Observer
+    from archive.pairs.registry import PAIRS, find
+
+    _compute_side_by_side()
+    asked = choice != PairChoice()
+    named = _pair_name(choice.name, current, settings)
+    segmenter_source = choice.segmenter or named or (current.segmenter_source if current else "")
+    embedder_source = choice.embedder or named or (current.embedder_source if current else "")
+    name = segmenter_source if segmenter_source == embedder_source and segmenter_source in PAIRS else "custom"
+    segmenter, embedder = _segmenter(segmenter_source, settings), _embedder(embedder_source, settings)
+    if name in PAIRS:
+        seeing = Observer(segmenter, embedder, find(name).cleanup, find(name).crop_context)
+    else:
+        seeing = Observer(segmenter, embedder)
+    pair = seeing.pair(name, _absolute(segmenter_source), _absolute(embedder_source))
+    if not asked and current and not same(pair, current):
+        raise SpaceMismatch(
+            f"the files of the pair {current.name!r} changed since the archive was made with them; put them back, or "
+            "choose the new ones with `archive models use` and run `archive reindex`"
+        )
+    return seeing, pair
+
+
+def same(one: Pair, other: Pair) -> bool:
+    """Whether two pairs give the same boxes and vectors, wherever their files are."""
+    return (one.segmenter, one.space) == (other.segmenter, other.space)
+
+
+def advice(settings: Settings, choice: PairChoice) -> str | None:
+    """What a first ingest that has no larger pair than the built-in one could do better, in a line."""
+    from archive.pairs import registry, shelf
+
+    if settings.catalog.exists() or choice != PairChoice() or not registry.find(shelf.best(settings.weights)).shipped:
+        return None
+    better = next(row for row in shelf.listing(settings.weights) if row.name == registry.PREFERRED[0])
+    size = "" if better.size is None else f"{better.size / 1e6:,.0f} MB, "
+    return (
+        f"using the built-in pair {shelf.best(settings.weights)}; `archive models pull {better.name}` "
+        f"({size}{', '.join(better.licences)}) would bring better answers"
+    )
+
+
+def _pair_name(asked: str | None, current: Pair | None, settings: Settings) -> str | None:
+    """The registry's pair that a command means; None where it goes on with the parts that the archive has.
+
+    Raises:
+        UsageError: there is no pair of that name.
+    """
+    from archive.pairs import registry, shelf
+
+    if asked == registry.AUTO or (asked is None and current is None):
+        return shelf.best(settings.weights)
+    return registry.find(asked).name if asked else None
+
+
+def _compute_side_by_side() -> None:
+    """Have torch compute each photo on one thread; several photos are observed at a time instead.
+
+    Threads that share one photo wait for one another at every layer. On two cores with one other busy process, 16 crops
+    through MobileNetV2 took 0.5 s on one thread and 4 to 6 s on two. torch reads the variable when it is imported.
+    """
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def _segmenter(source: str, settings: Settings) -> Segmenter:
+    from archive.pairs import registry, shelf
+    from archive.segmenters.sam import SamSegmenter, is_sam
+    from archive.segmenters.yolo import UltralyticsSegmenter
+
+    if source in SEGMENTERS:
+        return SEGMENTERS[source]()
+    if source not in registry.PAIRS:
+        own = _existing(source, "--segmenter")
+        return SamSegmenter(own) if is_sam(own) else UltralyticsSegmenter(own)
+    spec = registry.find(source).segmenter
+    if spec.kind == "one-look":
+        from archive.segmenters.one_look import OneLookSegmenter
+
+        return OneLookSegmenter(_network(source), confidence=spec.confidence)
+    weights, _ = shelf.paths(source, settings.weights)
+    if weights is None:
+        return SEGMENTERS[spec.kind]()
+    if spec.kind == "sam":
+        return SamSegmenter(weights)
+    return UltralyticsSegmenter(weights, size=spec.size, confidence=spec.confidence, overlap=spec.overlap)
+
+
+def _embedder(source: str, settings: Settings) -> Embedder:
+    if source in EMBEDDERS:
+        return EMBEDDERS[source]()
+    from archive.embedders.openclip import OpenClipEmbedder
+    from archive.pairs import registry, shelf
+
+    if source in registry.PAIRS and registry.find(source).shipped:
+        from archive.embedders.pooled import PooledEmbedder
+
+        return PooledEmbedder(shelf.shipped_folder(source), _network(source).see)
+    if source in registry.PAIRS:
+        _, folder = shelf.paths(source, settings.weights)
+    else:
+        folder = _existing(source, "--embedder")
+    return OpenClipEmbedder(folder, settings.towers)
+
+
+@functools.cache
+def _network(source: str) -> OneLookNetwork:
+    """The network of a shipped pair, once: its segmenter and its embedder look through the same eyes."""
+    from archive.pairs import registry, shelf
+    from archive.segmenters.one_look import OneLookNetwork
+
+    spec = registry.find(source).segmenter
+    weights = shelf.shipped_folder(source) / "segmenter.onnx"
+    return OneLookNetwork(weights, size=spec.size)
+
+
+def _existing(source: str, option: str) -> Path:
+    path = Path(source).expanduser()
+    if not path.exists():
+        raise UsageError(f"{option} {source}: there is no such file or folder")
+    return path
+
+
+def _absolute(source: str) -> str:
+    """A source as it is remembered: a path must not depend on where the command was run, and a name is no path."""
+    from archive.pairs.registry import PAIRS
+
+    if source in {*SEGMENTERS, *EMBEDDERS, *PAIRS}:
+        return source
+    path = Path(source).expanduser()
+    return str(path.absolute()) if path.exists() else source

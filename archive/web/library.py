@@ -1,0 +1,158 @@
+"""What the page and the API show of the archive: every question opens the catalog as it is at that moment."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from time import perf_counter
+from typing import TYPE_CHECKING, NamedTuple
+
+from archive import asking, bootstrap, progress, viewing
+from archive.catalog.browsing import Place
+from archive.errors import UsageError
+from archive.thumbnails import Thumbnails
+from archive.web.kept import KeptParts, KeptPictures
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import date
+
+    from archive.catalog.summary import Summary
+    from archive.progress import Progress
+    from archive.settings import Settings
+    from archive.types import Answer, Box, Photo, Query, Segment
+
+VIEWS_KEPT = 32
+CAMERAS_LISTED = 12
+YEAR = timedelta(days=371)
+
+
+class PhotoPage(NamedTuple):
+    """Photos going back in time, and the place where the next page begins; None on the last one."""
+
+    photos: list[Photo]
+    next: Place | None
+
+
+class Surroundings(NamedTuple):
+    """The photos just before one, in the order in which they were taken, and just after it."""
+
+    before: list[Photo]
+    after: list[Photo]
+
+
+class Library:
+    """The archive of one home, for as long as a server runs. Each method may be called from any thread."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.locate = bootstrap.locate(settings)
+        self._originals = bootstrap.originals(settings)
+        self._thumbnails = Thumbnails(settings.thumbnails)
+        self._thumbnails.sweep()
+        self._kept = KeptParts()
+        self._views = KeptPictures(VIEWS_KEPT)
+        self._days: tuple[object, dict[date, int]] | None = None
+
+    def is_empty(self) -> bool:
+        """Whether nothing was ever ingested."""
+        if not self.settings.catalog.exists():
+            return True
+        with bootstrap.reading(self.settings) as reader:
+            return not reader.photos_earlier(None, 1)
+
+    def ask(self, query: Query, like: Sequence[int] = (), *, is_last: bool = False) -> Answer:
+        """Answer a query with parts that are kept warm; `like` are segments that show what is meant."""
+        began = perf_counter()
+        supply = self._kept.supply
+        answer = asking.ask(query, self.settings, like_segments=like, supply=supply, is_last=is_last)
+        total = round((perf_counter() - began) * 1000, 1)
+        spent = answer.took_ms.get("embed", 0.0) + answer.took_ms.get("search", 0.0)
+        took = {"load": round(total - spent, 1), "embed": 0.0, "search": 0.0, **answer.took_ms, "total": total}
+        return replace(answer, took_ms=took)
+
+    def teach(self, photo: Photo, name: str, box: Box) -> tuple[int, list[str]]:
+        """Keep a part of a photo as a picture of the thing of that name; see `bootstrap.teach`.
+
+        Raises:
+            UsageError: the box does not lie in the photo, or the name has no letter.
+            ArchiveBusy: an ingest is running.
+        """
+        name = " ".join(name.split())
+        if not any(letter.isalnum() for letter in name):
+            raise UsageError("name the thing in words, such as: my keys")
+        if not (0 <= box.left < box.right <= photo.width and 0 <= box.top < box.bottom <= photo.height):
+            raise UsageError(f"the box does not lie in the photo, which has {photo.width} x {photo.height} pixels")
+        told = f"{self.locate(photo)}@{','.join(map(str, box))}"
+        count, doubts = bootstrap.teach(self.settings, name, [told], [])
+        return count, [doubt.removeprefix(f"{told}: ") for doubt in doubts]
+
+    def photo(self, photo_id: int) -> Photo | None:
+        """The photo of that id."""
+        with bootstrap.reading(self.settings) as reader:
+            self._views.hold_for(reader.state)
+            return reader.photos([photo_id]).get(photo_id)
+
+    def segments(self, photo_id: int) -> list[Segment]:
+        """Everything that the answering pair found in a photo, the whole frame first."""
+        with bootstrap.reading(self.settings) as reader:
+            answering = reader.answering()
+            pack = reader.packs_of(answering[0], [photo_id]).get(photo_id) if answering else None
+            return [pack.segment(ordinal) for ordinal in range(len(pack))] if pack else []
+
+    def page(self, place: Place | None, limit: int) -> PhotoPage:
+        """A page of photos going back in time."""
+        with bootstrap.reading(self.settings) as reader:
+            photos = reader.photos_earlier(place, limit + 1)
+        return PhotoPage(photos[:limit], Place.of(photos[limit - 1]) if len(photos) > limit else None)
+
+    def around(self, photo: Photo, reach: int) -> Surroundings:
+        """The photos around one in time."""
+        with bootstrap.reading(self.settings) as reader:
+            place = Place.of(photo)
+            return Surroundings(reader.photos_earlier(place, reach)[::-1], reader.photos_later(place, reach))
+
+    def days(self, now: datetime) -> dict[date, int]:
+        """How many photos were taken on each day of the last year."""
+        with bootstrap.reading(self.settings) as reader:
+            seen = (reader.state.nonce, now.astimezone().date())
+            if self._days is None or self._days[0] != seen:
+                self._days = (seen, reader.days(now - YEAR, now + timedelta(days=1)))
+            return self._days[1]
+
+    def cameras(self) -> list[str]:
+        """The cameras' names; the first few where there are very many."""
+        with bootstrap.reading(self.settings) as reader:
+            return reader.cameras(CAMERAS_LISTED)
+
+    def summary(self) -> tuple[Summary, str, int]:
+        """What is in the archive, its uuid, and its generation."""
+        with bootstrap.reading(self.settings) as reader:
+            return reader.summary(), reader.state.uuid, reader.state.generation
+
+    def progress(self) -> tuple[Progress | None, int]:
+        """The ingest that is running, and how many photos there are by now."""
+        if not self.settings.catalog.exists():
+            return progress.read(self.settings.home), 0
+        with bootstrap.reading(self.settings) as reader:
+            return progress.read(self.settings.home), reader.photo_count()
+
+    def thumbnail(self, photo_id: int) -> bytes | None:
+        """A small JPEG of a photo; None where there is no such photo."""
+        return self._picture(photo_id, lambda photo: viewing.thumbnail(photo, self._originals, self._thumbnails))
+
+    def view(self, photo_id: int) -> bytes | None:
+        """A large JPEG of a photo; None where there is no such photo."""
+        return self._picture(
+            photo_id, lambda photo: self._views.get(photo.digest, lambda: viewing.view(photo, self._originals))
+        )
+
+    def _picture(self, photo_id: int, make: Callable[[Photo], bytes]) -> bytes | None:
+        photo = self.photo(photo_id)
+        if photo is None:
+            return None
+        picture = make(photo)
+        if self.photo(photo_id) is None:  # erased meanwhile: what was just made must go with it
+            self._thumbnails.erase(photo.digest)
+            return None
+        return picture

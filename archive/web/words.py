@@ -1,0 +1,34 @@
+"""How the page says things: scores and moments in words."""
+
+from __future__ import annotations
+
+from archive import verdicts
+from archive.types import Verdict
+
+SURE = verdicts.probability(verdicts.SEEN_AT)
+LIKELY = 0.7
+DOUBTFUL = verdicts.probability(verdicts.MAYBE_AT)
+
+
+def match(probability: float) -> str:
+    """A hit's probability in words."""
+    if probability >= SURE:
+        return "clear match"
+    if probability >= LIKELY:
+        return "good match"
+    return "weak match" if probability >= DOUBTFUL else "below the bar"
+
+
+def headline(verdict: Verdict) -> str:
+    """What stands first, before the moment."""
+    return {
+        Verdict.SEEN: "Last seen",
+        Verdict.MAYBE: "Maybe last seen",
+        Verdict.NOT_SEEN: "Not seen",
+        Verdict.EMPTY: "No photos there",
+    }[verdict]
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: `1 photo`, `1,204 photos`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,133 @@
+"""What was taught, sessions of the wearable, what shows little, and what was forgotten.
+
+Things with their exemplars and the exemplars' vectors; sessions with their anchors, and where each photo stands in its
+session; marks of photos; what is being erased, and what forgotten photos are recognised by.
+
+Revision 0003, after 0002.
+"""
+
+import os
+
+import sqlalchemy as sa
+from alembic import op  # noqa: TID253  (a migration runs only once alembic is loaded)
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    _create_things()
+    _create_sessions()
+    _place_photos()
+    _create_marks()
+    _create_forgetting()
+
+
+def _create_things() -> None:
+    op.create_table(
+        "things",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_things"),
+        sa.UniqueConstraint("name", name="uq_things_name"),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "exemplars",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("thing_id", sa.Integer(), nullable=False),
+        sa.Column("photo_id", sa.Integer(), nullable=True),
+        sa.Column("picture", sa.LargeBinary(), nullable=False),
+        sa.Column("left", sa.Integer(), nullable=False),
+        sa.Column("top", sa.Integer(), nullable=False),
+        sa.Column("right", sa.Integer(), nullable=False),
+        sa.Column("bottom", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_exemplars"),
+        sa.ForeignKeyConstraint(["thing_id"], ["things.id"], name="fk_exemplars_thing_id", ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["photo_id"], ["photos.id"], name="fk_exemplars_photo_id", ondelete="CASCADE"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_exemplars_thing_id", "exemplars", ["thing_id"])
+    op.create_index("ix_exemplars_photo_id", "exemplars", ["photo_id"])
+    op.create_table(
+        "exemplar_vectors",
+        sa.Column("exemplar_id", sa.Integer(), nullable=False),
+        sa.Column("space", sa.Text(), nullable=False),
+        sa.Column("vector", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("exemplar_id", "space", name="pk_exemplar_vectors"),
+        sa.ForeignKeyConstraint(
+            ["exemplar_id"], ["exemplars.id"], name="fk_exemplar_vectors_exemplar_id", ondelete="CASCADE"
+        ),
+    )
+
+
+def _create_sessions() -> None:
+    op.create_table(
+        "sessions",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("device", sa.Text(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("nonce", sa.Text(), nullable=False),
+        sa.Column("sleep", sa.Text(), nullable=False),
+        sa.Column("last_mono_ms", sa.Integer(), nullable=False),
+        sa.Column("begun_after_ms", sa.Integer(), nullable=True),
+        sa.Column("begun_before_ms", sa.Integer(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name="pk_sessions"),
+        sa.UniqueConstraint("device", "number", "nonce", name="uq_sessions_device_number_nonce"),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "anchors",
+        sa.Column("session_id", sa.Integer(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("mono_ms", sa.Integer(), nullable=False),
+        sa.Column("utc_ms", sa.Integer(), nullable=False),
+        sa.Column("error_ms", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("session_id", "source", "mono_ms", name="pk_anchors"),
+        sa.ForeignKeyConstraint(["session_id"], ["sessions.id"], name="fk_anchors_session_id", ondelete="CASCADE"),
+    )
+
+
+def _place_photos() -> None:
+    # SQLite adds a nullable column, also one with a foreign key, without touching a row; alembic would copy all photos.
+    op.execute(
+        "ALTER TABLE photos ADD COLUMN session_id INTEGER CONSTRAINT fk_photos_session_id REFERENCES sessions (id)"
+    )
+    for name, kind in (("number", sa.Integer()), ("mono_ms", sa.Integer()), ("captured_error_ms", sa.Integer())):
+        op.add_column("photos", sa.Column(name, kind, nullable=True))
+    op.add_column("photos", sa.Column("condition", sa.Text(), nullable=True))
+    op.create_index("ix_photos_session_id_number", "photos", ["session_id", "number"])
+
+
+def _create_marks() -> None:
+    op.create_table(
+        "marks",
+        sa.Column("photo_id", sa.Integer(), nullable=False),
+        sa.Column("mark", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("photo_id", "mark", name="pk_marks"),
+        sa.ForeignKeyConstraint(["photo_id"], ["photos.id"], name="fk_marks_photo_id", ondelete="CASCADE"),
+    )
+
+
+def _create_forgetting() -> None:
+    op.create_table(
+        "erasures",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("digest", sa.LargeBinary(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name="pk_erasures"),
+    )
+    op.create_table(
+        "forgotten",
+        sa.Column("mark", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("mark", name="pk_forgotten"),
+    )
+    keys = op.create_table(
+        "mark_keys",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("key", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_mark_keys"),
+        sa.CheckConstraint("id = 1", name=op.f("ck_mark_keys_one_row")),
+    )
+    op.bulk_insert(keys, [{"id": 1, "key": os.urandom(32)}])

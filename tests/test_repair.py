@@ -1,0 +1,136 @@
+"""Repair: what can be made again is made again, what cannot be trusted is set aside, and nothing is deleted."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from archive import parts
+from archive import settings as archive_settings
+from archive.catalog.driver import connect_to_write
+from archive.originals import Originals
+from archive.photos.reading import digest_of
+from tests import coloured_photos
+from tests.faults.operations import OtherEmbedder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from archive.settings import Settings
+    from tests.commands import Commands
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def filled(archive: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Commands:
+    """An archive of six photos, sealed into a shard."""
+    monkeypatch.setattr(archive_settings, "SEAL_AT", 10)
+    coloured_photos.day(tmp_path / "card", 6, NOON)
+    assert archive("ingest", tmp_path / "card").code == 0
+    return archive
+
+
+def harm(home: Path, settings: Settings, card: Path) -> None:
+    """One of everything: a rotten pack, a cut shard, an altered and a lost original, a stray and a waiting one."""
+    with closing(connect_to_write(settings.catalog)) as connection:
+        connection.execute("UPDATE packs SET crc = crc + 1 WHERE photo_id = 2")
+    (shard,) = (home / "index").rglob("*.shard")
+    shard.write_bytes(shard.read_bytes()[:-10])
+    with closing(connect_to_write(settings.catalog)) as connection:
+        rows = connection.execute("SELECT digest FROM photos WHERE id IN (4, 5) ORDER BY id").fetchall()
+    altered, lost = (Originals(settings.originals).path(digest.hex(), ".jpg") for (digest,) in rows)
+    lost.unlink()
+    altered.chmod(0o600)
+    altered.write_bytes(altered.read_bytes()[:-1] + b"x")
+    (home / "originals" / "ab").mkdir(exist_ok=True)
+    (home / "originals" / "ab" / f"{'ab' * 32}.jpg").write_bytes(b"stray")
+    waiting = coloured_photos.jpeg({"green": (0, 0, 99, 99)}, NOON)
+    Originals(settings.originals).put(waiting, digest_of(waiting), ".jpg", None)
+
+
+def contents(home: Path) -> set[str]:
+    """The digests of all files below the originals and of those set aside."""
+    folders = (home / "originals", home / "set-aside")
+    return {digest_of(path.read_bytes()) for folder in folders for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_whole_archive_has_nothing_to_repair(filled: Commands) -> None:
+    assert (filled("repair").code, filled("repair").out) == (0, "nothing is wrong\n")
+
+
+def test_a_dry_run_names_everything_and_changes_nothing(
+    filled: Commands, home: Path, settings: Settings, tmp_path: Path
+) -> None:
+    harm(home, settings, tmp_path / "card")
+    before = contents(home)
+    told = filled("repair", "--data", "--json")
+    assert told.code == 3
+    plan = told.object
+    assert (plan["altered"], plan["lost"], plan["damaged_vectors"], plan["waiting"]) == ([4], [5], 1, 1)
+    assert (len(plan["misnamed"]), plan["shards"], plan["done"]) == (1, 1, False)
+    assert "would set aside" in filled("repair", "--data").out
+    assert contents(home) == before
+    assert not (home / "set-aside").exists()
+
+
+def test_repair_makes_whole_what_the_card_and_the_originals_can_give_and_loses_no_byte(
+    filled: Commands, home: Path, settings: Settings, tmp_path: Path
+) -> None:
+    answer = filled("query", "red", "--json").object["hits"]
+    harm(home, settings, tmp_path / "card")
+    before = contents(home)
+    done = filled("repair", "--data", "--yes")
+    assert done.code == 3
+    assert done.err.count("brings it back") == 2
+    assert before <= contents(home)
+    assert filled("ingest", tmp_path / "card").code == 0
+    assert filled("check", "--data").code == 0, filled("check", "--data").out
+    assert filled("repair", "--data").code == 0
+    assert filled("query", "red", "--json").object["hits"][0]["photo"] == answer[0]["photo"]
+
+
+def test_rotten_vectors_of_a_pair_that_was_left_behind_just_go(
+    filled: Commands, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(parts.EMBEDDERS, "other", OtherEmbedder)
+    assert filled("models", "use", "--segmenter", "colours", "--embedder", "other").code == 0
+    assert filled("reindex").code == 0
+    with closing(connect_to_write(settings.catalog)) as connection:
+        connection.execute("UPDATE packs SET crc = crc + 1 WHERE photo_id = 2 AND pair_id = 1")
+    assert filled("check").code == 3
+    assert filled("repair", "--yes").code == 0
+    assert filled("check", "--data").code == 0
+
+
+def test_originals_come_back_from_a_backup(filled: Commands, home: Path, settings: Settings, tmp_path: Path) -> None:
+    assert filled("backup", tmp_path / "disk").code == 0
+    harm(home, settings, tmp_path / "card")
+    done = filled("repair", "--data", "--from", tmp_path / "disk", "--yes")
+    assert done.code == 0, done.err
+    assert filled("check", "--data").code == 0
+
+
+def test_a_catalog_that_sqlite_cannot_read_is_beyond_repair_and_says_what_to_do(
+    filled: Commands, settings: Settings
+) -> None:
+    with closing(connect_to_write(settings.catalog)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    content = bytearray(settings.catalog.read_bytes())
+    content[5 * 16_384 : 5 * 16_384 + 4_096] = bytes(4_096)
+    settings.catalog.write_bytes(content)
+    done = filled("repair", "--yes")
+    assert done.code == 3
+    assert "archive restore" in done.err
+
+
+def test_a_sample_of_the_originals_is_hashed(filled: Commands, home: Path) -> None:
+    for path in (home / "originals").rglob("*.jpg"):
+        path.chmod(0o600)
+        path.write_bytes(path.read_bytes()[:-1] + b"x")
+    assert filled("check", "--data", "--sample", 100).out.count("cannot be trusted") == 6
+    assert filled("check", "--data", "--sample", 0.0001).code == 0
+    assert filled("check", "--sample", 10).code == 2

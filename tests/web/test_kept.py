@@ -1,0 +1,29 @@
+"""What a server keeps in memory lasts as long as the archive stays as it is."""
+
+from __future__ import annotations
+
+from archive.web.kept import KeptPictures
+
+
+def test_a_picture_is_made_once_while_the_archive_stays_as_it_is() -> None:
+    kept = KeptPictures(2)
+    for _ in range(2):
+        kept.hold_for("one")
+    assert kept.get("a", lambda: b"first") == b"first"
+    kept.hold_for("one")
+    assert kept.get("a", lambda: b"second") == b"first"
+
+
+def test_every_picture_goes_when_the_archive_changes() -> None:
+    kept = KeptPictures(2)
+    kept.hold_for("one")
+    kept.get("a", lambda: b"first")
+    kept.hold_for("two")
+    assert kept.get("a", lambda: b"second") == b"second"
+
+
+def test_the_picture_that_was_not_looked_at_for_longest_goes_first() -> None:
+    kept = KeptPictures(2)
+    for digest in ("a", "b", "a", "c"):
+        kept.get(digest, lambda: b"first")
+    assert [kept.get(digest, lambda: b"second") for digest in ("a", "b")] == [b"first", b"second"]
