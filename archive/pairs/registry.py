@@ -191,7 +191,7 @@ _PERCEPTION_L14 = EmbedderSpec(
 
 _POCKET = PairSpec(
     name="pocket",
-    segmenter=SegmenterSpec("pocket-regions", "one-look", None, size=1024, confidence=0.03, overlap=0.7),
+    segmenter=SegmenterSpec("pocket-regions", "one-look", None, size=1024, confidence=0.04, overlap=0.7),
     embedder=EmbedderSpec("pocket", "pocket", (), _CLIP_PREPROCESSING),
     purpose="comes with the archive and works at once: everyday things by their everyday names",
     crop_context=0.0,

@@ -25,6 +25,10 @@ STRIDE = 32
 GREY = 114
 """What ultralytics pads a view with."""
 
+AFAR = 0.5
+"""A photo is seen once more at this share of the size: what fills it is too near to be recognised at full size. At 1024
+pixels the portrait of a cat scores .19 as a cat, at 512 .78, and it costs a fifth more."""
+
 THING_SHARE = 0.25
 OVERLAP = 0.7
 MOST = 1000
@@ -34,7 +38,9 @@ REGIONS = 300
 
 
 class OneLookNetwork:
-    """Looks at photos, each thread at its own; what it saw last is kept, so that a segmenter and an embedder share it.
+    """Looks at photos, closely and from afar, each thread at its own.
+
+    What it saw last is kept, so that a segmenter and an embedder share it.
 
     `size` is the longer side of its view in pixels and `floor` the least sureness of a box that counts. It lies below
     what a region needs: what is hardly seen still says something of the regions around it.
@@ -50,7 +56,7 @@ class OneLookNetwork:
     @cached_property
     def name(self) -> str:
         """Weights and settings, to the byte."""
-        return f"one-look-{short_digest(self.weights)}-{self.size}px-c{self.floor:g}"
+        return f"one-look-{short_digest(self.weights)}-{self.size}px-a{AFAR:g}-c{self.floor:g}"
 
     def see(self, pixels: Pixels) -> Glance:
         """What the network makes of a photo.
@@ -63,29 +69,36 @@ class OneLookNetwork:
         return self._last.glance
 
     def _look(self, pixels: Pixels) -> Glance:
-        view, scale = self._view(pixels)
+        height, width = pixels.shape[:2]
+        close, afar = self._seen(pixels, self.size), self._seen(pixels, round(self.size * AFAR))
+        boxes = np.concatenate([close.boxes, afar.boxes])
+        scores = np.concatenate([close.scores, afar.scores])
+        order = np.argsort(-sureness(scores), kind="stable")[:MOST]
+        return Glance(
+            boxes=boxes[order].clip(0, np.array([width, height, width, height], np.float32)),
+            scores=np.ascontiguousarray(scores[order]),
+            levels=close.levels,
+            scale=close.scale,
+        )
+
+    def _seen(self, pixels: Pixels, size: int) -> Glance:
+        """What the network makes of one view whose longer side has that size."""
+        view, scale = self._view(pixels, size)
         with self._loading:
             session = self._session
         rows, prototypes, *levels = session.run(None, {"images": view})
         kinds = rows.shape[1] - 4 - prototypes.shape[1]
         scores = rows[0, 4 : 4 + kinds].T
-        sure = sureness(scores)
-        kept = np.flatnonzero(sure >= self.floor)
-        kept = kept[np.argsort(-sure[kept], kind="stable")][:MOST]
+        kept = np.flatnonzero(sureness(scores) >= self.floor)
         centre, half = rows[0, :2, kept], rows[0, 2:4, kept] / 2
-        height, width = pixels.shape[:2]
-        boxes = np.concatenate([centre - half, centre + half], axis=1) / scale
-        return Glance(
-            boxes=boxes.clip(0, [width, height, width, height]).astype(np.float32),
-            scores=np.ascontiguousarray(scores[kept]),
-            levels=tuple(level[0] for level in levels),
-            scale=scale,
-        )
+        boxes = (np.concatenate([centre - half, centre + half], axis=1) / scale).astype(np.float32)
+        return Glance(boxes, scores[kept], tuple(level[0] for level in levels), scale)
 
-    def _view(self, pixels: Pixels) -> tuple[NDArray[np.float32], float]:
+    @staticmethod
+    def _view(pixels: Pixels, size: int) -> tuple[NDArray[np.float32], float]:
         """The photo as the network takes it, float32 (1, 3, height, width), padded below and on the right."""
         height, width = pixels.shape[:2]
-        scale = self.size / max(height, width)
+        scale = size / max(height, width)
         across, down = max(1, round(width * scale)), max(1, round(height * scale))
         small = Image.fromarray(pixels).resize((across, down), Image.Resampling.BILINEAR, reducing_gap=3.0)
         view = np.full((_padded(down), _padded(across), 3), GREY, np.uint8)
@@ -124,7 +137,7 @@ def sureness(scores: NDArray[np.float32]) -> NDArray[np.float32]:
 class OneLookSegmenter:
     """The regions of a network's look, whatever it calls them; `confidence` is the least sureness that one needs."""
 
-    def __init__(self, network: OneLookNetwork, *, confidence: float = 0.03) -> None:
+    def __init__(self, network: OneLookNetwork, *, confidence: float = 0.04) -> None:
         self._network = network
         self._confidence = confidence
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,10 +15,9 @@ from archive.segmenters.regions import distinct
 from tests.contracts.segmenter import SegmenterContract, still_life
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from archive.protocols import Segmenter
 
+COCO_CAT = 15
 WEIGHTS = shipped_folder("pocket") / "segmenter.onnx"
 
 
@@ -52,6 +52,15 @@ def test_boxes_stand_in_pixels_of_the_photo_the_surest_first() -> None:
     assert (glance.boxes >= 0).all()
     assert (glance.boxes <= [400, 300, 400, 300]).all()
     assert [level.shape[0] for level in glance.levels] == [64, 128, 256]
+
+
+def test_what_fills_the_photo_is_recognised_too() -> None:
+    from PIL import Image
+
+    photographs = Path(pytest.importorskip("skimage").__file__).parent / "data"
+    with Image.open(photographs / "chelsea.png") as portrait:
+        cat = np.ascontiguousarray(portrait.convert("RGB"))
+    assert OneLookNetwork(WEIGHTS).see(cat).scores[:, COCO_CAT].max() > 0.6
 
 
 def test_the_name_tells_settings_apart() -> None:
