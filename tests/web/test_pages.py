@@ -44,6 +44,13 @@ def test_what_is_not_there_is_not_seen_and_the_closest_are_offered(client: TestC
     assert 'class="card"' in client.get("/?q=purple&bar=0").text
 
 
+def test_a_page_says_where_a_time_comes_from_and_which_pair_answered(client: TestClient) -> None:
+    page = client.get("/?q=red").text
+    assert "time by exif" in page
+    assert "with the pair custom" in page
+    assert "time by exif" in client.get("/photos/1").text
+
+
 def test_a_range_without_photos_is_said(client: TestClient) -> None:
     assert "There is no photo in that range" in client.get("/?q=red&before=2001-01-01").text
 
