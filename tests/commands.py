@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,11 @@ class Outcome:
         """The one JSON object on stdout."""
         parsed: dict[str, Any] = json.loads(self.out)
         return parsed
+
+
+def heed_ctrl_c() -> None:
+    """For what a test starts: tests in the background of a shell were told to ignore Ctrl-C, and it would, too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Commands:

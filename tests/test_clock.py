@@ -19,6 +19,7 @@ import pytest
 
 from archive.cli.clock import ENTER, LEAVE, screen
 from archive.photos import clock_code
+from tests.commands import heed_ctrl_c
 from tests.paths import CHECKOUT
 
 if TYPE_CHECKING:
@@ -41,11 +42,6 @@ def photo(lines: Sequence[str]) -> Pixels:
     return np.repeat(grey[:, :, None], 3, axis=2)
 
 
-def _heed_ctrl_c() -> None:
-    """Tests that run in the background of a shell were told to ignore it, and so would whatever they start."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 def on_terminal(size: tuple[int, int], *arguments: str, after: float | None = None) -> tuple[int, str]:
     """Run the clock on a terminal of its own; Ctrl-C `after` so many seconds. Its exit code and all that it drew."""
     ours, theirs = pty.openpty()
@@ -53,7 +49,7 @@ def on_terminal(size: tuple[int, int], *arguments: str, after: float | None = No
     environment = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}}
     command = [sys.executable, "-m", "archive", "clock", *arguments]
     process = subprocess.Popen(
-        command, cwd=CHECKOUT, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, preexec_fn=_heed_ctrl_c
+        command, cwd=CHECKOUT, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, preexec_fn=heed_ctrl_c
     )
     os.close(theirs)
     drawn = b""

@@ -19,6 +19,7 @@ from archive.catalog.lock import writer_lock
 from archive.originals import Originals
 from archive.photos.reading import digest_of
 from tests import coloured_photos
+from tests.commands import heed_ctrl_c
 from tests.fakes import ColourSegmenter
 from tests.paths import CHECKOUT
 
@@ -220,7 +221,8 @@ def test_other_parts_than_the_archive_has_are_refused(archive: Commands, card: P
 def coloured_ingest(card: Path, *, tracer: tuple[str, ...] = ()) -> subprocess.Popen[str]:
     """The real command in a process of its own."""
     command = [*tracer, sys.executable, "-m", "tests.coloured_archive", "ingest", str(card)]
-    return subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=CHECKOUT, stdout=pipe, stderr=pipe, text=True, preexec_fn=heed_ctrl_c)
 
 
 def test_ctrl_c_keeps_what_was_done_and_the_next_run_goes_on(archive: Commands, tmp_path: Path, home: Path) -> None:
