@@ -1,9 +1,10 @@
 # The entry points of a checkout: make demo, make test.
 PYTHON ?= python3
 VENV ?= .venv
+LABELLED ?= ../shared/eval/everyday
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types layers pytest slow environment clean
+.PHONY: demo test lint types layers pytest slow quality environment clean
 
 demo: environment ## Set up, ingest photographs that come inside installed packages, ask three questions.
 	$(BIN)/python -m tests.demo .demo
@@ -33,6 +34,10 @@ pytest:
 
 slow: environment ## The tests that take minutes or hours.
 	$(BIN)/pytest -m slow
+
+quality: environment ## What each part of the search is worth, and whether chances mean what they say; takes an hour.
+	$(BIN)/python -m benchmarks.quality $(LABELLED)
+	$(BIN)/python -m benchmarks.calibration $(LABELLED)
 
 clean:
 	rm -rf .venv .demo build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
