@@ -115,7 +115,9 @@ class Look:
     def _proposed(self, *, tiled: bool) -> Proposed:
         width, height = self._size
         parts = [Box(0, 0, width, height), *(_tiles(width, height) if tiled else ())]
-        regions, found_in, seconds = [], {}, 0.0
+        regions: list[Region] = []
+        found_in: dict[Box, Box] = {}
+        seconds = 0.0
         for part in parts:
             key = f"regions {tuple(part)}"
             if key not in self._kept:

@@ -106,7 +106,8 @@ def test_risk_grows_with_coverage_where_the_surest_are_right() -> None:
 
 def unit(*rows: tuple[float, ...]) -> NDArray[np.float32]:
     array = np.array(rows, np.float32)
-    return array / np.linalg.norm(array, axis=1, keepdims=True)
+    scaled: NDArray[np.float32] = array / np.linalg.norm(array, axis=1, keepdims=True)
+    return scaled
 
 
 def test_a_bank_lowers_what_is_near_to_everything() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from archive import bootstrap, probes, ranking, settings
+from archive import parts, probes, ranking, settings
 from archive.embedders.pooling import overlaps
 from archive.pairs import shelf
 from archive.photos.reading import decode
@@ -45,7 +45,7 @@ def observer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
             f"needs the pair {pair!r}, which is {state} at {USERS_WEIGHTS}; `archive models pull {pair}` fetches it"
         )
     home: Path = tmp_path_factory.mktemp("seed")
-    return bootstrap.observer(Settings(home, USERS_WEIGHTS), PairChoice(name=pair), None)[0]
+    return parts.observer(Settings(home, USERS_WEIGHTS), PairChoice(name=pair), None)[0]
 
 
 @pytest.fixture(scope="module")
