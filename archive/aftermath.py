@@ -68,7 +68,12 @@ def after(sighting: Sighting, later: Ids, scan: Scan, asked: Probes, compare: Co
 
 
 def _may_show(photos: list[Photo], scan: Scan, asked: Probes) -> set[int]:
-    """The photos that may show the thing somewhere, perhaps moved: none of them is said to lack it."""
-    scores = ranking.score(scan.packs_of(photo.id for photo in photos).values(), asked)
+    """The photos that may show the thing somewhere, perhaps moved: none of them is said to lack it.
+
+    So may one whose vectors are damaged.
+    """
+    packs = scan.packs_of(photo.id for photo in photos)
+    scores = ranking.score(packs.values(), asked)
     bar = asked.background.score_at(verdicts.MAYBE_AT)
-    return set(np.asarray(scores.photos)[scores.best >= bar].tolist())
+    unknown = {photo.id for photo in photos} - packs.keys()
+    return unknown | set(np.asarray(scores.photos)[scores.best >= bar].tolist())

@@ -110,7 +110,8 @@ def pointed_at(ranks: Sequence[int], reader: CatalogReader, pair_id: int, home: 
     """What hits of the last answer showed, as the archive has it.
 
     Raises:
-        UsageError: there is no such hit, it was erased since, or it was found in another archive or by another pair.
+        UsageError: there is no such hit, it was erased or damaged since, or it was found in another archive or by
+            another pair.
     """
     if not ranks:
         return []
@@ -122,6 +123,8 @@ def pointed_at(ranks: Sequence[int], reader: CatalogReader, pair_id: int, home: 
     found = []
     for rank, segment in zip(ranks, segments, strict=True):
         photo_id, ordinal = photo_of(segment), ordinal_of(segment)
+        if photo_id in reader.damaged:
+            raise UsageError(f"the vectors of hit {rank} are damaged; run: archive repair")
         if photo_id not in packs:
             raise UsageError(f"the photo of hit {rank} is no longer in the archive; ask again")
         pack = packs[photo_id]

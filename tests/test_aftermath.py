@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import TYPE_CHECKING
@@ -12,6 +13,8 @@ import pytest
 from PIL import Image
 
 from archive import parts
+from archive import settings as archive_settings
+from archive.catalog.driver import connect_to_write
 from archive.photos.alignment import compare
 from archive.types import Box, Spot
 from tests.fakes import ColourSegmenter
@@ -141,6 +144,21 @@ def test_a_lost_original_tells_nothing(archive: Commands, tmp_path: Path, home: 
     (home / "originals" / gone["digest"][:2] / f"{gone['digest']}.jpg").unlink()
     done = archive("query", "red", "--json")
     assert (done.code, done.object["since"]) == (0, None)
+
+
+def test_a_later_photo_whose_vectors_are_damaged_is_not_said_to_lack_the_thing(
+    archive: Commands, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive_settings, "SEAL_AT", 4)  # a shard still knows the photo by its own vectors
+    elsewhere = {f"elsewhere{number}": (5 + number, desk(50 + number)) for number in range(4)}
+    day(archive, tmp_path / "card", mug=(0, desk(1, mug=True)), **elsewhere, again=(60, desk(1, view=(80, 60))))
+    gone = archive("query", "red", "--json").object["since"]["gone"]
+    with closing(connect_to_write(home / "catalog.sqlite")) as connection:
+        connection.execute("UPDATE packs SET crc = crc + 1 WHERE photo_id = ?", (gone["id"],))
+    done = archive("query", "red", "--json")
+    assert done.code == 0
+    assert (done.object["since"]["gone"], done.object["since"]["compared"]) == (None, 1)
+    assert "1 photos were passed over" in done.err
 
 
 @pytest.mark.real_weights

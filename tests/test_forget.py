@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from archive import parts
+from archive import last_answer, parts
 from archive import settings as archive_settings
 from archive.catalog.driver import connect_to_read, connect_to_write
 from archive.catalog.reader import CatalogReader
@@ -280,6 +280,25 @@ def test_every_row_that_belongs_to_a_photo_goes_with_it(filled: Commands, settin
                 row[3] for row in connection.execute(f"PRAGMA foreign_key_list({table})") if row[6] == "CASCADE"
             }
             assert {name for name in columns if "photo" in name} <= cascades, table
+
+
+def test_what_was_taught_from_a_forgotten_photo_and_the_last_answer_go_with_it(
+    filled: Commands, home: Path, settings: Settings
+) -> None:
+    hit = filled("query", "red", "--all", "--json").object["hits"][0]
+    assert filled("teach", "thing", "--hit", hit["rank"]).code == 0
+    with closing(connect_to_read(settings.catalog)) as connection:
+        ((picture,),) = connection.execute("SELECT picture FROM exemplars").fetchall()
+    wanted = [*canaries(settings, hit["photo"]["id"]), picture[len(picture) // 2 :][:48]]
+    assert found(home, wanted[-1:])
+    assert "looked for thing" in filled("query", "thing").err
+    done = filled("forget", hit["photo"]["id"], "--yes", "--verify", "--json")
+    assert done.code == 0, done.err
+    assert done.object["verified"]["residue"] == []
+    assert found(home, wanted) == []
+    assert not (home / last_answer.NAME).exists()
+    assert filled("teach", "other", "--hit", 1).code == 2
+    assert "looked for thing" not in filled("query", "thing").err
 
 
 def test_where_the_disk_is_full_a_shard_goes_and_its_photos_are_still_found(

@@ -228,6 +228,31 @@ def test_a_card_is_freed_of_what_is_proved_to_be_in_and_of_nothing_else(
     assert "session 1: 6 shot, 6 in; " in again.out
 
 
+def test_a_session_is_forgotten_with_the_last_of_its_photos_and_stays_on_the_card(
+    archive: Commands, home: Path, card: Path, pictures: list[str], morning: int
+) -> None:
+    on_folder(card, [NETWORK, {"wake": 4}], NTP, pictures=pictures, true_ms=morning)
+    archive("ingest", card)
+    ids = [hit["photo"]["id"] for hit in archive("query", "red", "--all", "--json").object["hits"]]
+    assert archive("forget", *ids[:3], "--yes", "--verify").code == 0
+    assert len(timing(home)["sessions"]) == 1
+    assert archive("forget", ids[3], "--yes", "--verify").code == 0
+    assert timing(home) == {"sessions": [], "anchors": []}
+    told = archive("ingest", card, "--dry-run", "--free", "--json").object
+    assert (told["new"], told["forgotten"]) == (0, 4)
+    assert (told["cards"][0]["freed"], told["cards"][0]["left"]) == (0, 4)
+    again = archive("ingest", card, "--free", "--yes", "--json").object
+    assert (again["new"], again["forgotten"], again["cards"][0]["freed"]) == (0, 4, 0)
+    assert archive("ingest", card, "--even-forgotten").out.startswith("4 new, ")
+    assert len(stored(home)) == 4
+
+
+def timing(home: Path) -> dict[str, list[tuple[object, ...]]]:
+    """What the catalog knows of the clocks of sessions."""
+    with closing(connect_to_read(home / "catalog.sqlite")) as connection:
+        return {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in ("sessions", "anchors")}
+
+
 def test_a_freed_card_goes_on_in_its_session(
     archive: Commands, home: Path, card: Path, pictures: list[str], morning: int
 ) -> None:
