@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from archive import asking, bootstrap, progress, viewing
+from archive import asking, bootstrap, custody, progress, viewing
 from archive.catalog.browsing import Place
+from archive.erasure import Which
 from archive.errors import UsageError
 from archive.thumbnails import Thumbnails
 from archive.web.kept import KeptParts, KeptPictures
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from archive.catalog.summary import Summary
+    from archive.erasure import Receipt
     from archive.progress import Progress
     from archive.settings import Settings
     from archive.types import Answer, Box, Photo, Query, Segment
@@ -86,6 +88,28 @@ class Library:
         told = f"{self.locate(photo)}@{','.join(map(str, box))}"
         count, doubts = bootstrap.teach(self.settings, name, [told], [])
         return count, [doubt.removeprefix(f"{told}: ") for doubt in doubts]
+
+    def to_forget(self, photo_ids: Sequence[int]) -> list[Photo]:
+        """The photos of these ids, for a person to look at before they are forgotten.
+
+        Raises:
+            UsageError: one of them is not there.
+        """
+        return custody.to_forget(self.settings, Which([str(photo_id) for photo_id in photo_ids]))
+
+    def forget(self, photo_ids: Sequence[int]) -> Receipt:
+        """Erase photos as `archive forget` does, and what is kept here of them.
+
+        Raises:
+            UsageError: one of them is not there; nothing was erased.
+            CatalogDamaged: the catalog is not sound; nothing was erased.
+            ArchiveBusy: another process is writing.
+        """
+        receipt = custody.forget(self.settings, self.to_forget(photo_ids), verify=False)
+        self._kept.let_go()
+        with bootstrap.reading(self.settings) as reader:
+            self._views.hold_for(reader.state)
+        return receipt
 
     def photo(self, photo_id: int) -> Photo | None:
         """The photo of that id."""
