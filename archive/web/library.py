@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from archive.erasure import Receipt
     from archive.progress import Progress
     from archive.settings import Settings
-    from archive.types import Answer, Box, Photo, Query, Segment
+    from archive.types import Answer, Box, Mark, Photo, Query, Segment
 
 VIEWS_KEPT = 32
 CAMERAS_LISTED = 12
@@ -123,6 +123,11 @@ class Library:
             answering = reader.answering()
             pack = reader.packs_of(answering[0], [photo_id]).get(photo_id) if answering else None
             return [pack.segment(ordinal) for ordinal in range(len(pack))] if pack else []
+
+    def marks(self, photo_id: int) -> list[Mark]:
+        """What may keep a photo from showing a thing, and ranks it lower."""
+        with bootstrap.reading(self.settings) as reader:
+            return reader.marks_of(photo_id)
 
     def page(self, place: Place | None, limit: int) -> PhotoPage:
         """A page of photos going back in time."""

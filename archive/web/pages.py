@@ -102,7 +102,8 @@ class Pages:
         around, segments = self._library.around(found, STRIP_REACH), self._library.segments(found.id)
         # Small ones last, so that they lie on top and can be pointed at.
         stacked = sorted(segments, key=lambda segment: -segment.box.area)
-        return self._render("photo.html", photo=found, around=around, segments=segments, stacked=stacked)
+        marks = self._library.marks(found.id)
+        return self._render("photo.html", photo=found, around=around, segments=segments, stacked=stacked, marks=marks)
 
     def to_forget(self, request: Request) -> Response:
         """What would be erased, and the button that does it."""
@@ -147,6 +148,7 @@ def renderer(library: Library) -> Callable[..., Response]:
         loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     environment.filters |= {
+        "blemish": words.blemish,
         "calendar": lambda moment: moments.calendar(moment, datetime.now(UTC)) if moment else "unknown time",
         "clock": lambda moment: f"{moment.astimezone():%H:%M:%S}" if moment else "",
         "counted": words.counted,

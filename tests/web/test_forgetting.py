@@ -17,7 +17,7 @@ from tests.web.conftest import ORIGIN
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from httpx import Response
+    from httpx2 import Response
     from starlette.testclient import TestClient
 
     from archive.settings import Settings
