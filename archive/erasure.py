@@ -91,8 +91,8 @@ class Receipt:
     def in_words(self) -> Iterator[str]:
         """The receipt for a person."""
         yield (
-            f"{self.photos:,} photos forgotten: {self.files:,} files of {self.bytes:,} bytes erased, "
-            f"{self.shards} shards written anew"
+            f"{self.photos:,} photo{'s' * (self.photos != 1)} forgotten: "
+            f"{self.files:,} files of {self.bytes:,} bytes erased, {self.shards} shards written anew"
         )
         if not self.purged:
             yield "purge pending: somebody reads the archive, so SQLite's log keeps old pages; run: archive forget"

@@ -276,7 +276,7 @@ def test_a_photo_is_forgotten_by_keyboard_and_is_gone_from_page_search_and_disk(
         assert page.request.get(photo).ok
         page.focus("text=Erase for good")
         page.keyboard.press("Enter")
-        page.wait_for_selector("text=1 photos forgotten")
+        page.wait_for_selector("text=1 photo forgotten")
         screen(page, "forgotten")
         assert list(home.rglob(f"{digest}*")) == []
         assert page.request.get(photo).status == 404

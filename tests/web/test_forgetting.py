@@ -85,7 +85,7 @@ def test_the_form_of_the_page_erases_and_shows_the_receipt(client: TestClient) -
     photo = newest(client, 1)[0]
     done = forget_by_form(client, photo["id"])
     assert done.status_code == 200
-    assert "1 photos forgotten: 2 files" in done.text
+    assert "1 photo forgotten: 2 files" in done.text
     assert count(client) == before - 1
 
 
