@@ -16,9 +16,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from archive import last_answer, residue, shelving
+from archive import last_answer, moments, residue, shelving
 from archive.disk import sync
 from archive.errors import CatalogDamaged, UsageError
 from archive.photos.names import printable
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
             """Erase them; their names."""
 
 
+NAMES_SHOWN = 5
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _ID = re.compile(r"[0-9]{1,15}")
 
@@ -87,6 +88,31 @@ class Receipt:
     searched: int = 0
     residue: list[Path] | None = field(default=None)
 
+    def in_words(self) -> Iterator[str]:
+        """The receipt for a person."""
+        yield (
+            f"{self.photos:,} photo{'s' * (self.photos != 1)} forgotten: "
+            f"{self.files:,} files of {self.bytes:,} bytes erased, {self.shards} shards written anew"
+        )
+        if not self.purged:
+            yield "purge pending: somebody reads the archive, so SQLite's log keeps old pages; run: archive forget"
+        if self.residue is None:
+            return
+        yield f"searched {self.searched:,} files for what may be left: found in {len(self.residue)}"
+        yield from (f"  {path}" for path in self.residue)
+
+    def as_object(self) -> dict[str, Any]:
+        """The receipt for a program, as `archive forget --json` prints it."""
+        residue = None if self.residue is None else [str(path) for path in self.residue]
+        return {
+            "photos": self.photos,
+            "files": self.files,
+            "bytes": self.bytes,
+            "shards_written": self.shards,
+            "purge": "done" if self.purged else "pending",
+            "verified": None if residue is None else {"files": self.searched, "residue": residue},
+        }
+
 
 def choose(reader: CatalogReader, which: Which) -> list[Photo]:
     """The photos that are meant, in the order of their ids.
@@ -104,6 +130,24 @@ def choose(reader: CatalogReader, which: Which) -> list[Photo]:
         if photo_id not in found:
             raise UsageError(f"there is no photo {printable(name)}; `archive query --json` shows each photo's id")
     return [found[photo_id] for photo_id in sorted(found)]
+
+
+def preview(photos: Sequence[Photo], now: datetime) -> Iterator[str]:
+    """What erasing these photos would take, for a person to look at first."""
+    if not photos:
+        yield "no photo is meant by that"
+        return
+    taken = sorted(photo.captured_at for photo in photos if photo.captured_at is not None)
+    ends = [moments.calendar(moment, now) for moment in (*taken[:1], *taken[1:][-1:])]
+    span = f", taken {' to '.join(ends)}" if ends else ""
+    untimed = f", {len(photos) - len(taken)} at an unknown time" if len(taken) < len(photos) else ""
+    cameras = sorted({photo.camera for photo in photos if photo.camera})
+    by = f", by {', '.join(map(printable, cameras[:NAMES_SHOWN]))}" if cameras else ""
+    yield f"to be erased: {len(photos):,} photo{'s' * (len(photos) > 1)}{span}{untimed}{by}"
+    for photo in photos[:NAMES_SHOWN]:
+        yield f"  {photo.id}  {printable(photo.name)}"
+    if len(photos) > NAMES_SHOWN:
+        yield f"  and {len(photos) - NAMES_SHOWN:,} more"
 
 
 def _named(reader: CatalogReader, name: str) -> int:

@@ -106,6 +106,12 @@ def erasures(connection: sqlite3.Connection) -> list[str | None]:
     return [None if digest is None else digest.hex() for (digest,) in rows]
 
 
+def marks_of(connection: sqlite3.Connection, photo_id: int) -> list[Mark]:
+    """What may keep one photo from showing a thing, in alphabetical order."""
+    rows = connection.execute("SELECT mark FROM marks WHERE photo_id = ? ORDER BY mark", (photo_id,))
+    return [Mark(name) for (name,) in rows]
+
+
 def marks(connection: sqlite3.Connection) -> dict[int, set[Mark]]:
     """What may keep photos from showing a thing, by photo id; photos without a mark are left out."""
     found: dict[int, set[Mark]] = {}

@@ -175,6 +175,10 @@ class CatalogReader:
         """What may keep photos from showing a thing, by photo id; photos without a mark are left out."""
         return queries.marks(self._connection)
 
+    def marks_of(self, photo_id: int) -> list[Mark]:
+        """What may keep one photo from showing a thing."""
+        return queries.marks_of(self._connection, photo_id)
+
     def session_numbers(self, key: SessionKey) -> set[int]:
         """The numbers of a session's photos that are in."""
         return queries.session_numbers(self._connection, key)

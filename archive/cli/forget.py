@@ -5,20 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from archive.cli.options import as_json, common
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from archive.erasure import Receipt
     from archive.settings import Settings
-    from archive.types import Photo
 
-NAMES_SHOWN = 5
 RESIDUE_FOUND = 3
 
 
@@ -75,33 +71,13 @@ def command(
         camera,
     )
     photos = custody.to_forget(settings, which)
-    for line in _preview(photos, now):
+    for line in erasure.preview(photos, now):
         click.echo(line, err=True)
     if not photos:
         return _finish(erasure.Receipt(), as_json=as_json)
     if not yes:
         _confirm(len(photos))
     return _finish(custody.forget(settings, photos, verify=verify), as_json=as_json)
-
-
-def _preview(photos: Sequence[Photo], now: datetime) -> Iterator[str]:
-    from archive import moments
-    from archive.photos.names import printable
-
-    if not photos:
-        yield "no photo is meant by that"
-        return
-    taken = sorted(photo.captured_at for photo in photos if photo.captured_at is not None)
-    ends = [moments.calendar(moment, now) for moment in (*taken[:1], *taken[1:][-1:])]
-    span = f", taken {' to '.join(ends)}" if ends else ""
-    untimed = f", {len(photos) - len(taken)} at an unknown time" if len(taken) < len(photos) else ""
-    cameras = sorted({photo.camera for photo in photos if photo.camera})
-    by = f", by {', '.join(map(printable, cameras[:NAMES_SHOWN]))}" if cameras else ""
-    yield f"to be erased: {len(photos):,} photo{'s' * (len(photos) > 1)}{span}{untimed}{by}"
-    for photo in photos[:NAMES_SHOWN]:
-        yield f"  {photo.id}  {printable(photo.name)}"
-    if len(photos) > NAMES_SHOWN:
-        yield f"  and {len(photos) - NAMES_SHOWN:,} more"
 
 
 def _confirm(photos: int) -> None:
@@ -117,33 +93,8 @@ def _finish(receipt: Receipt | None, *, as_json: bool) -> int:
         receipt = Receipt()
         click.echo("nothing is waiting to be erased", err=True)
     if as_json:
-        click.echo(json.dumps(_as_object(receipt)))
+        click.echo(json.dumps(receipt.as_object()))
     else:
-        for line in _as_words(receipt):
+        for line in receipt.in_words():
             click.echo(line)
     return RESIDUE_FOUND if receipt.residue else 0
-
-
-def _as_words(receipt: Receipt) -> Iterator[str]:
-    yield (
-        f"{receipt.photos:,} photos forgotten: {receipt.files:,} files of {receipt.bytes:,} bytes erased, "
-        f"{receipt.shards} shards written anew"
-    )
-    if not receipt.purged:
-        yield "purge pending: somebody reads the archive, so SQLite's log keeps old pages; run: archive forget"
-    if receipt.residue is None:
-        return
-    yield f"searched {receipt.searched:,} files for what may be left: found in {len(receipt.residue)}"
-    yield from (f"  {path}" for path in receipt.residue)
-
-
-def _as_object(receipt: Receipt) -> dict[str, Any]:
-    residue = None if receipt.residue is None else [str(path) for path in receipt.residue]
-    return {
-        "photos": receipt.photos,
-        "files": receipt.files,
-        "bytes": receipt.bytes,
-        "shards_written": receipt.shards,
-        "purge": "done" if receipt.purged else "pending",
-        "verified": None if residue is None else {"files": receipt.searched, "residue": residue},
-    }

@@ -10,19 +10,19 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import JSONResponse
 from pydantic import Field, StringConstraints
 
-from archive import answers, moments, wire
+from archive import answers, erasure, moments, wire
 from archive.catalog.browsing import Place
 from archive.errors import UsageError
 from archive.types import ORDINAL_BITS, Box, Sort, ordinal_of, photo_of
 from archive.types import Query as Question
 from archive.web import schema
 from archive.web.library import Library
+from archive.web.schema import LARGEST_ID, MOST_FORGOTTEN
 
 LONGEST_TEXT = 512
 MOST_HITS = 500
 MOST_PHOTOS = 200
 MOST_WORDS = 8
-LARGEST_ID = 2**50
 PLACE = r"^(-?[0-9]{1,18}|unknown)\.[0-9]{1,15}$"
 
 PhotoId = Annotated[int, Path(ge=1, le=LARGEST_ID, description="A photo's id.")]
@@ -31,6 +31,10 @@ Time = Annotated[
 ]
 Words = Annotated[str, StringConstraints(max_length=LONGEST_TEXT)]
 SegmentId = Annotated[int, Field(ge=0, le=LARGEST_ID << ORDINAL_BITS)]
+ForgottenIds = Annotated[
+    tuple[Annotated[int, Field(ge=1, le=LARGEST_ID)], ...],
+    Query(min_length=1, max_length=MOST_FORGOTTEN, description="Photos, by their ids."),
+]
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     401: {"model": schema.Problem, "description": "Neither the token nor the cookie came along."},
     403: {"model": schema.Problem, "description": "Asked by a page of another origin."},
@@ -85,6 +89,7 @@ def routes(library: Library) -> APIRouter:
     api = APIRouter(prefix="/api/v1", responses=PROBLEMS, default_response_class=JsonResponse)
     _add_questions(api, library)
     _add_photos(api, library)
+    _add_forgetting(api, library)
 
     @api.get("/progress", responses={200: {"model": schema.ProgressObject}}, summary="How far a running ingest is.")
     def progress() -> Response:
@@ -149,6 +154,18 @@ def _add_photos(api: APIRouter, library: Library) -> None:
             return no_such_photo()
         count, doubts = library.teach(photo, told.name, Box(told.left, told.top, told.right, told.bottom))
         return JsonResponse({"name": told.name, "pictures": count, "doubts": doubts})
+
+
+def _add_forgetting(api: APIRouter, library: Library) -> None:
+    @api.get("/forget", responses={200: {"model": schema.ForgetPreview}}, summary="What erasing photos would take.")
+    def preview(photo: ForgottenIds) -> Response:
+        photos = library.to_forget(photo)
+        found = [answers.photo_object(one, library.locate) for one in photos]
+        return JsonResponse({"photos": found, "words": list(erasure.preview(photos, datetime.now(UTC)))})
+
+    @api.post("/forget", responses={200: {"model": schema.ReceiptObject}}, summary="Erase photos for good.")
+    def forget(told: schema.ToForget) -> Response:
+        return JsonResponse(library.forget(told.photos).as_object())
 
 
 def asked(

@@ -8,7 +8,8 @@ from urllib.parse import urlencode
 
 from archive import verdicts
 from archive.types import ORDINAL_BITS, ordinal_of, photo_of
-from archive.web.api import LARGEST_ID, LONGEST_TEXT, MOST_HITS, MOST_WORDS, asked
+from archive.web.api import LONGEST_TEXT, MOST_HITS, MOST_WORDS, asked
+from archive.web.schema import LARGEST_ID
 
 if TYPE_CHECKING:
     from starlette.datastructures import QueryParams

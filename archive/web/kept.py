@@ -44,6 +44,11 @@ class KeptParts:
                 self._index = (manifest, bootstrap.index(settings, source, pair_id, pair))
             return self._index[1]
 
+    def let_go(self) -> None:
+        """Drop the index: the file of a shard that was erased is on the disk for as long as somebody maps it."""
+        with self._making:
+            self._index = None
+
     def words(self, pair: Pair, settings: Settings) -> TextEmbedder:
         """The text half of a pair, with its weights in memory once they were used."""
         with self._making:

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from archive import asking, bootstrap, progress, viewing
+from archive import asking, bootstrap, custody, progress, viewing
 from archive.catalog.browsing import Place
+from archive.erasure import Which
 from archive.errors import UsageError
 from archive.thumbnails import Thumbnails
 from archive.web.kept import KeptParts, KeptPictures
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
     from datetime import date
 
     from archive.catalog.summary import Summary
+    from archive.erasure import Receipt
     from archive.progress import Progress
     from archive.settings import Settings
-    from archive.types import Answer, Box, Photo, Query, Segment
+    from archive.types import Answer, Box, Mark, Photo, Query, Segment
 
 VIEWS_KEPT = 32
 CAMERAS_LISTED = 12
@@ -87,6 +89,28 @@ class Library:
         count, doubts = bootstrap.teach(self.settings, name, [told], [])
         return count, [doubt.removeprefix(f"{told}: ") for doubt in doubts]
 
+    def to_forget(self, photo_ids: Sequence[int]) -> list[Photo]:
+        """The photos of these ids, for a person to look at before they are forgotten.
+
+        Raises:
+            UsageError: one of them is not there.
+        """
+        return custody.to_forget(self.settings, Which([str(photo_id) for photo_id in photo_ids]))
+
+    def forget(self, photo_ids: Sequence[int]) -> Receipt:
+        """Erase photos as `archive forget` does, and what is kept here of them.
+
+        Raises:
+            UsageError: one of them is not there; nothing was erased.
+            CatalogDamaged: the catalog is not sound; nothing was erased.
+            ArchiveBusy: another process is writing.
+        """
+        receipt = custody.forget(self.settings, self.to_forget(photo_ids), verify=False)
+        self._kept.let_go()
+        with bootstrap.reading(self.settings) as reader:
+            self._views.hold_for(reader.state)
+        return receipt
+
     def photo(self, photo_id: int) -> Photo | None:
         """The photo of that id."""
         with bootstrap.reading(self.settings) as reader:
@@ -99,6 +123,11 @@ class Library:
             answering = reader.answering()
             pack = reader.packs_of(answering[0], [photo_id]).get(photo_id) if answering else None
             return [pack.segment(ordinal) for ordinal in range(len(pack))] if pack else []
+
+    def marks(self, photo_id: int) -> list[Mark]:
+        """What may keep a photo from showing a thing, and ranks it lower."""
+        with bootstrap.reading(self.settings) as reader:
+            return reader.marks_of(photo_id)
 
     def page(self, place: Place | None, limit: int) -> PhotoPage:
         """A page of photos going back in time."""

@@ -5,23 +5,23 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import parse_qs
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from archive import answers, moments
+from archive import answers, erasure, moments
 from archive.catalog.browsing import Place
-from archive.errors import UsageError
+from archive.errors import ArchiveError, UsageError
 from archive.photos.names import printable
 from archive.types import Answer, Box, Photo, Verdict, ordinal_of
 from archive.web import words
-from archive.web.api import LARGEST_ID
 from archive.web.asking import Asking
 from archive.web.door import Door
 from archive.web.library import Library
+from archive.web.schema import LARGEST_ID, MOST_FORGOTTEN
 
 HERE = Path(__file__).parent
 MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -32,6 +32,17 @@ STRIP_REACH = 12
 SIGHTINGS_SHOWN = 30
 CROP_MARGIN = 0.15
 CARD_SHAPE = 4 / 3
+LONGEST_ID = len(str(LARGEST_ID))
+
+Form = dict[str, list[str]]
+
+
+async def _form(request: Request) -> Form:
+    """The fields of a form; none where they are too many."""
+    try:
+        return parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=MOST_FORGOTTEN)
+    except ValueError:
+        return {}
 
 
 def routes(library: Library, door: Door) -> APIRouter:
@@ -41,6 +52,8 @@ def routes(library: Library, door: Door) -> APIRouter:
     router.add_api_route("/", pages.ask)
     router.add_api_route("/photos", pages.photos)
     router.add_api_route("/photos/{photo_id}", pages.photo)
+    router.add_api_route("/forget", pages.to_forget)
+    router.add_api_route("/forget", pages.forgotten, methods=["POST"])
     router.add_api_route("/enter", pages.enter)
     router.add_api_route("/enter", pages.entered, methods=["POST"])
     router.add_api_route("/static/{name}", pages.static)
@@ -89,15 +102,32 @@ class Pages:
         around, segments = self._library.around(found, STRIP_REACH), self._library.segments(found.id)
         # Small ones last, so that they lie on top and can be pointed at.
         stacked = sorted(segments, key=lambda segment: -segment.box.area)
-        return self._render("photo.html", photo=found, around=around, segments=segments, stacked=stacked)
+        marks = self._library.marks(found.id)
+        return self._render("photo.html", photo=found, around=around, segments=segments, stacked=stacked, marks=marks)
+
+    def to_forget(self, request: Request) -> Response:
+        """What would be erased, and the button that does it."""
+        try:
+            photos = self._library.to_forget(_ids(request.query_params.getlist("photo")))
+        except UsageError as error:
+            return self._render("problem.html", 422, problem=str(error))
+        said = [line.strip() for line in erasure.preview(photos, datetime.now(UTC))]
+        return self._render("forget.html", photos=photos, said=said)
+
+    def forgotten(self, form: Annotated[Form, Depends(_form)]) -> Response:
+        """The receipt of what was erased just now."""
+        try:
+            receipt = self._library.forget(_ids(form.get("photo", [])))
+        except ArchiveError as error:
+            return self._render("problem.html", 422 if isinstance(error, UsageError) else 503, problem=str(error))
+        return self._render("forgotten.html", said=list(receipt.in_words()))
 
     def enter(self) -> Response:
         """The door, for whoever has not come in."""
         return self._render("enter.html", password=self._door.wants_password, problem="")
 
-    async def entered(self, request: Request) -> Response:
+    def entered(self, form: Annotated[Form, Depends(_form)]) -> Response:
         """The answer that was given at the door: the token or the password."""
-        form = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=4)
         right = self._door.opens(form.get("answer", [""])[0])
         if right:
             return RedirectResponse("/", 303, {"set-cookie": self._door.set_cookie()})
@@ -118,6 +148,7 @@ def renderer(library: Library) -> Callable[..., Response]:
         loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     environment.filters |= {
+        "blemish": words.blemish,
         "calendar": lambda moment: moments.calendar(moment, datetime.now(UTC)) if moment else "unknown time",
         "clock": lambda moment: f"{moment.astimezone():%H:%M:%S}" if moment else "",
         "counted": words.counted,
@@ -137,6 +168,18 @@ def renderer(library: Library) -> Callable[..., Response]:
         return HTMLResponse(environment.get_template(name).render(about | context), status)
 
     return render
+
+
+def _ids(named: list[str]) -> list[int]:
+    """The photos that a form names.
+
+    Raises:
+        UsageError: it names none, or too many at once.
+    """
+    ids = [int(one) for one in named if one.isascii() and one.isdecimal() and len(one) <= LONGEST_ID]
+    if len(ids) != len(named) or not 0 < len(ids) <= MOST_FORGOTTEN:
+        raise UsageError(f"name 1 to {MOST_FORGOTTEN} photos by their ids")
+    return ids
 
 
 def by_day(photos: list[Photo]) -> list[tuple[date | None, list[Photo]]]:

@@ -1,9 +1,12 @@
 """The objects of the API, as its OpenAPI describes them. What is sent is what `archive --json` prints."""
 
 # No `from __future__ import annotations`: pydantic reads these annotations when the classes are made.
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+LARGEST_ID = 2**50
+MOST_FORGOTTEN = 200
 
 
 class Object(BaseModel):
@@ -150,6 +153,37 @@ class TaughtObject(Object):
     name: str
     pictures: int
     doubts: list[str]
+
+
+class ToForget(Object):
+    """The photos that are to be erased for good; each id is one of `archive query --json`."""
+
+    photos: list[Annotated[int, Field(ge=1, le=LARGEST_ID)]] = Field(min_length=1, max_length=MOST_FORGOTTEN)
+
+
+class ForgetPreview(Object):
+    """What would be erased, and the words in which `archive forget` says it."""
+
+    photos: list[PhotoObject]
+    words: list[str]
+
+
+class VerifiedObject(Object):
+    """How many files were looked through for what may be left, and those in which something was found."""
+
+    files: int
+    residue: list[str]
+
+
+class ReceiptObject(Object):
+    """What was erased, in numbers; the purge is pending while somebody reads an older state of the archive."""
+
+    photos: int
+    files: int
+    bytes: int
+    shards_written: int
+    purge: Literal["done", "pending"]
+    verified: VerifiedObject | None
 
 
 class PhotoPage(Object):

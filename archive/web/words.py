@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from archive import verdicts
-from archive.types import Verdict
+from archive.types import Mark, Verdict
 
 SURE = verdicts.probability(verdicts.SEEN_AT)
 LIKELY = 0.7
@@ -27,6 +27,17 @@ def headline(verdict: Verdict) -> str:
         Verdict.NOT_SEEN: "Not seen",
         Verdict.EMPTY: "No photos there",
     }[verdict]
+
+
+def blemish(mark: Mark) -> str:
+    """What keeps a photo from showing a thing, after "it is"."""
+    return {
+        Mark.DAMAGED: "damaged",
+        Mark.BLACK: "black",
+        Mark.COVERED: "taken with the lens covered",
+        Mark.BLURRED: "blurred",
+        Mark.DUPLICATE: "nearly the same as the one before",
+    }[mark]
 
 
 def counted(number: int, noun: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -44,6 +45,8 @@ PAGES = [
     "/?q=x&after=never",
     "/photos/11",
     "/photos/999",
+    "/forget?photo=11",
+    "/forget?photo=999",
 ]
 
 
@@ -245,6 +248,44 @@ def test_a_box_that_is_drawn_asks_for_more_like_it_and_teaches(page: Page) -> No
     assert "was taught" in page.inner_text(".footnote")
     assert page.inner_text("#said").startswith("Last seen")
     screen(page, "found-what-was-taught")
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_a_photo_is_forgotten_by_keyboard_and_is_gone_from_page_search_and_disk(
+    browser: Browser, made_once: Path, tmp_path: Path, *, script: bool
+) -> None:
+    home = shutil.copytree(made_once, tmp_path / "home")
+    with serving(home) as served:
+        page, witness = come_in(browser, served.url)
+        ask(page, "green")
+        page.click(".last .large")
+        page.wait_for_selector("#photo")
+        photo = page.url.partition("#")[0]
+        digest = page.request.get(photo.replace("/photos/", "/api/v1/photos/")).json()["photo"]["digest"]
+        assert len(list(home.rglob(f"{digest}*"))) == 2
+        if not script:
+            bare = browser.new_context(java_script_enabled=False)
+            bare.add_cookies(page.context.cookies())  # type: ignore[arg-type]
+            page.context.close()
+            page = bare.new_page()
+            page.goto(photo)
+        page.focus("text=Forget this photo")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("text=to be erased: 1 photo, taken")
+        screen(page, "forget")
+        assert page.request.get(photo).ok
+        page.focus("text=Erase for good")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("text=1 photo forgotten")
+        screen(page, "forgotten")
+        assert list(home.rglob(f"{digest}*")) == []
+        assert page.request.get(photo).status == 404
+        page.goto(f"{served.base}/photos")
+        assert page.locator(f"a[href='{photo.removeprefix(served.base)}']").count() == 0
+        ask(page, "green")
+        assert page.inner_text("#said") == "Not seen"
+        page.context.close()
+        assert witness.elsewhere == []
 
 
 def test_chips_narrow_the_answer_and_stay(page: Page) -> None:

@@ -14,7 +14,14 @@ if TYPE_CHECKING:
     from starlette.testclient import TestClient
 
 OPENAPI = "/api/v1/openapi.json"
-WITH_PARAMETERS = ["/query", "/photos", "/photos/{photo_id}", "/photos/{photo_id}/thumbnail", "/photos/{photo_id}/view"]
+WITH_PARAMETERS = [
+    "/query",
+    "/photos",
+    "/photos/{photo_id}",
+    "/photos/{photo_id}/thumbnail",
+    "/photos/{photo_id}/view",
+    "/forget",
+]
 PATHS = [*WITH_PARAMETERS, "/photos/{photo_id}/lesson", "/progress"]
 
 # Times are checked by what they mean, and a question needs words or an example: no schema says either. And what breaks

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
+from archive.catalog.driver import connect_to_write
+from archive.types import Mark
+
 if TYPE_CHECKING:
     from starlette.testclient import TestClient
+
+    from archive.settings import Settings
 
 HOSTILE = '"><script>alert(1)</script>'
 
@@ -74,3 +80,13 @@ def test_a_photos_page_has_its_things_and_its_neighbours(client: TestClient) -> 
     assert "1 thing found" in page
     assert page.count('rel="prev"') == page.count('rel="next"') == 1
     assert client.get(f"/photos/{photos[0]['id']}").text.count('rel="next"') == 0
+
+
+def test_a_photos_page_says_why_it_ranks_lower(client: TestClient, filled: Settings) -> None:
+    with closing(connect_to_write(filled.catalog)) as connection:
+        connection.execute("DELETE FROM marks")
+        connection.executemany("INSERT INTO marks (photo_id, mark) VALUES (?, ?)", [(4, mark.value) for mark in Mark])
+    page = client.get("/photos/4").text
+    said = "black, blurred, taken with the lens covered, damaged, nearly the same as the one before"
+    assert f"Ranked lower, as it is {said}." in page
+    assert "Ranked lower" not in client.get("/photos/5").text
