@@ -185,4 +185,4 @@ def _nearest(vectors: Vectors, rows: Vectors) -> NDArray[np.float32]:
 
 def _clue(part: Part, vector: Vectors, *, speaks_against: bool) -> Clue:
     score = float((part.vector @ vector[0])[0])
-    return Clue(part.label, score, part.bar.height(score), speaks_against)
+    return Clue(part.label, score, part.background.height(score), speaks_against)
