@@ -7,6 +7,7 @@ reckoned as if it stood alone: those of its looks, and for each box what a box o
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from time import process_time
@@ -74,11 +75,13 @@ class Look:
         if self._file.is_file():
             with np.load(self._file) as kept:
                 self._kept = dict(kept)
-        self._known = len(self._kept)
+        self._grown = False
 
     def save(self) -> None:
-        """Remember what was seen."""
-        half = self._file.with_suffix(".part.npz")
+        """Remember what was seen, if any of it is new; runs side by side do not write into one another's files."""
+        if not self._grown:
+            return
+        half = self._file.with_suffix(f".{os.getpid()}.npz")
         np.savez(half, **self._kept)  # type: ignore[arg-type]  # numpy takes the names for options
         half.replace(self._file)
 
@@ -122,6 +125,7 @@ class Look:
             key = f"regions {tuple(part)}"
             if key not in self._kept:
                 self._kept[key], self._kept[f"{key} seconds"] = self._segmented(part)
+                self._grown = True
             seconds += float(self._kept[f"{key} seconds"])
             for *edges, confidence in self._kept[key].tolist():
                 box = Box(*map(int, edges))
@@ -154,6 +158,7 @@ class Look:
         return rows, each * len(boxes)
 
     def _add(self, key: str, boxes: Sequence[Box], vectors: Vectors, seconds: float) -> None:
+        self._grown = True
         for name, more in (("boxes", np.array(boxes, np.int32)), ("vectors", vectors)):
             old = self._kept.get(f"{key} {name}")
             self._kept[f"{key} {name}"] = more if old is None else np.concatenate([old, more])
