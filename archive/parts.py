@@ -52,7 +52,7 @@ def words(pair: Pair, settings: Settings) -> TextEmbedder:
     from archive.embedders.text_tower import OnnxTextTower, tower_folder
     from archive.pairs import registry, shelf
 
-    if pair.embedder_source in registry.PAIRS and registry.find(pair.embedder_source).shipped:
+    if registry.is_shipped(pair.embedder_source):
         tower = OnnxTextTower(shelf.shipped_folder(pair.embedder_source))
         if tower.space != pair.space:
             raise SpaceMismatch(
@@ -123,12 +123,15 @@ def advice(settings: Settings, choice: PairChoice) -> str | None:
     """What a first ingest that has no larger pair than the built-in one could do better, in a line."""
     from archive.pairs import registry, shelf
 
-    if settings.catalog.exists() or choice != PairChoice() or not registry.find(shelf.best(settings.weights)).shipped:
+    if settings.catalog.exists() or choice != PairChoice():
         return None
-    better = next(row for row in shelf.listing(settings.weights) if row.name == registry.PREFERRED[0])
+    best = shelf.best(settings.weights)
+    if not registry.is_shipped(best):
+        return None
+    better = shelf.row(registry.PREFERRED[0], settings.weights)
     size = "" if better.size is None else f"{better.size / 1e6:,.0f} MB, "
     return (
-        f"using the built-in pair {shelf.best(settings.weights)}; `archive models pull {better.name}` "
+        f"using the built-in pair {best}; `archive models pull {better.name}` "
         f"({size}{', '.join(better.licences)}) would bring better answers"
     )
 
@@ -184,7 +187,7 @@ def _embedder(source: str, settings: Settings) -> Embedder:
     from archive.embedders.openclip import OpenClipEmbedder
     from archive.pairs import registry, shelf
 
-    if source in registry.PAIRS and registry.find(source).shipped:
+    if registry.is_shipped(source):
         from archive.embedders.pooled import PooledEmbedder
 
         return PooledEmbedder(shelf.shipped_folder(source), _network(source).see)

@@ -99,7 +99,7 @@ class PooledEmbedder:
         with self._loading:
             session = self._image_tower
         batches = [crops[start : start + BATCH] for start in range(0, len(crops), BATCH)]
-        rows = [session.run(None, {"crops": np.stack([_input(crop) for crop in batch])})[0] for batch in batches]
+        rows = [session.run(None, {"crops": np.stack([tower_input(crop) for crop in batch])})[0] for batch in batches]
         return np.concatenate([np.zeros((0, self.dim), np.float32), *rows])
 
     @cached_property
@@ -136,7 +136,7 @@ def _framed(pixels: Pixels) -> Pixels:
     return frame
 
 
-def _input(crop: Pixels) -> Floats:
+def tower_input(crop: Pixels) -> Floats:
     """A square crop as the image tower takes it: float32 (3, 224, 224) from -1 to 1."""
     small = Image.fromarray(crop).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
     return np.ascontiguousarray(np.asarray(small, np.float32).transpose(2, 0, 1) / 127.5 - 1)

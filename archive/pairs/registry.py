@@ -90,6 +90,11 @@ class PairSpec:
         return (*((self.segmenter.weights,) if self.segmenter.weights else ()), *self.embedder.files)
 
 
+def is_shipped(name: str) -> bool:
+    """Whether that is the name of a pair that comes with the archive; a path or an unknown name is none."""
+    return name in PAIRS and PAIRS[name].shipped
+
+
 def find(name: str) -> PairSpec:
     """The pair of that name.
 

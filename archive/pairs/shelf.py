@@ -75,7 +75,7 @@ class PairRow:
 
 def listing(folder: Path) -> list[PairRow]:
     """Every pair of the registry, the recommended one first. Opens no connection, and hashes only what is shipped."""
-    return [_row(pair, folder) for pair in registry.PAIRS.values()]
+    return [row(name, folder) for name in registry.PAIRS]
 
 
 def best(folder: Path) -> str:
@@ -152,7 +152,13 @@ def _embedder_folder(pair: PairSpec, folder: Path) -> Path:
     return folder / "embedders" / pair.embedder.name
 
 
-def _row(pair: PairSpec, folder: Path) -> PairRow:
+def row(name: str, folder: Path) -> PairRow:
+    """One pair of the registry.
+
+    Raises:
+        UsageError: there is no such pair.
+    """
+    pair = registry.find(name)
     files = tuple(_shipped_rows(pair) if pair.shipped else _pulled_rows(pair, folder))
     sizes = [file.size for file in files if file.size is not None]
     return PairRow(

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from archive import disk
 from archive.errors import ArchiveError, UsageError
 from archive.photos.camera_card import folder_of, sync_text
 from archive.photos.names import printable
@@ -43,7 +44,7 @@ def write_sync(root: Path, now: datetime, sync: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(path)
-        _sync(folder)
+        disk.sync(folder)
     except OSError as error:
         raise _unwritable(root, error) from error
 
@@ -61,7 +62,7 @@ def delete(root: Path, photos: Iterable[Path]) -> int:
             folders.add(photo.parent)
             deleted += 1
         for folder in sorted(folders):
-            _sync(folder)
+            disk.sync(folder)
     except OSError as error:
         raise _unwritable(root, error) from error
     return deleted
@@ -123,14 +124,6 @@ def _device(place: str) -> str:
         if _OCTAL.sub(lambda code: chr(int(code[1], 8)), before.split(" ")[4]) == place:
             device = after.split(" ")[1]
     return device
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _unwritable(root: Path, error: OSError) -> ArchiveError:

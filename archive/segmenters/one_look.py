@@ -83,7 +83,7 @@ class OneLookNetwork:
 
     def _seen(self, pixels: Pixels, size: int) -> Glance:
         """What the network makes of one view whose longer side has that size."""
-        view, scale = self._view(pixels, size)
+        view, scale = view_of(pixels, size)
         with self._loading:
             session = self._session
         rows, prototypes, *levels = session.run(None, {"images": view})
@@ -93,17 +93,6 @@ class OneLookNetwork:
         centre, half = rows[0, :2, kept], rows[0, 2:4, kept] / 2
         boxes = (np.concatenate([centre - half, centre + half], axis=1) / scale).astype(np.float32)
         return Glance(boxes, scores[kept], tuple(level[0] for level in levels), scale)
-
-    @staticmethod
-    def _view(pixels: Pixels, size: int) -> tuple[NDArray[np.float32], float]:
-        """The photo as the network takes it, float32 (1, 3, height, width), padded below and on the right."""
-        height, width = pixels.shape[:2]
-        scale = size / max(height, width)
-        across, down = max(1, round(width * scale)), max(1, round(height * scale))
-        small = Image.fromarray(pixels).resize((across, down), Image.Resampling.BILINEAR, reducing_gap=3.0)
-        view = np.full((_padded(down), _padded(across), 3), GREY, np.uint8)
-        view[:down, :across] = np.asarray(small)
-        return np.ascontiguousarray(view.transpose(2, 0, 1)[None], np.float32) / np.float32(255), scale
 
     @cached_property
     def _session(self) -> Any:  # noqa: ANN401  (onnxruntime has no types worth the name)
@@ -122,6 +111,20 @@ class OneLookNetwork:
                 f"{self.weights} shows no feature maps; choose another pair with `archive models list`"
             )
         return session
+
+
+def view_of(pixels: Pixels, size: int) -> tuple[NDArray[np.float32], float]:
+    """A photo as a network takes it: its longer side of that size, padded below and on the right to the stride.
+
+    Returns the view, float32 (1, 3, height, width) from 0 to 1, and its pixels for each pixel of the photo.
+    """
+    height, width = pixels.shape[:2]
+    scale = size / max(height, width)
+    across, down = max(1, round(width * scale)), max(1, round(height * scale))
+    small = Image.fromarray(pixels).resize((across, down), Image.Resampling.BILINEAR, reducing_gap=3.0)
+    view = np.full((_padded(down), _padded(across), 3), GREY, np.uint8)
+    view[:down, :across] = np.asarray(small)
+    return np.ascontiguousarray(view.transpose(2, 0, 1)[None], np.float32) / np.float32(255), scale
 
 
 def sureness(scores: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -11,10 +11,11 @@ import numpy as np
 
 from archive.embedders.colours import COLOURS
 from archive.embedders.joint_space import DIM, picture_rows, unit
+from archive.embedders.pooled import tower_input
 from archive.photos.crops import square
 from archive.training import joint
 from archive.training.labels import Labels
-from archive.training.teachers import CLASSIFIER_LABELS, Classifier, classifier, crop_input, shared
+from archive.training.teachers import CLASSIFIER_LABELS, Classifier, classifier, shared
 from archive.types import Box
 
 if TYPE_CHECKING:
@@ -227,7 +228,7 @@ def _batch(
                 crop = square(pixels, Box(0, 0, pixels.shape[1], pixels.shape[0]), 0.0)
             else:
                 crop = square(pixels, Box(*boxes[seen.rows[at - 1]].tolist()), float(noise.uniform(0.05, 0.3)))
-            value = crop_input(crop)
+            value = tower_input(crop)
             inputs.append(value[:, :, ::-1] if noise.random() < 0.5 else value)
             rows.append(wanted[at])
     return np.stack(inputs[: plan.batch]), np.stack(rows[: plan.batch])

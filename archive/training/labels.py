@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from PIL import Image
 
+from archive.embedders.pooling import overlaps
 from archive.photos.crops import square
-from archive.training.teachers import Classifier, Detector, Seen, padded
+from archive.segmenters.one_look import view_of
+from archive.segmenters.regions import distinct
 from archive.types import Box
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from archive.training.teachers import Classifier, Detector, Seen
     from archive.types import Pixels
 
     Floats = NDArray[np.float32]
@@ -91,11 +94,12 @@ def _views(pixels: Pixels, *, tiled: bool) -> Iterator[tuple[Box, int]]:
 def _seen(pixels: Pixels, part: Box, longest: int, detector: Detector) -> Labels:
     """What the detector sees in one part of a photo, without things that the part's edge cuts."""
     cut = np.ascontiguousarray(pixels[part.top : part.bottom, part.left : part.right])
-    view, scale = padded(cut, longest)
+    view, scale = view_of(cut, longest)
     seen = detector.see(view)
     confidence = seen.scores.max(axis=1)
     kept = np.flatnonzero(confidence >= LEAST_SCORE)
-    kept = kept[_suppressed(seen.boxes[kept], confidence[kept])]
+    kept = kept[(-confidence[kept]).argsort(kind="stable")]
+    kept = kept[distinct(seen.boxes[kept], SAME_THING, len(kept))]
     height, width = pixels.shape[:2]
     offset = np.array([part.left, part.top] * 2)
     edges = seen.boxes[kept].clip(0, np.array([cut.shape[1], cut.shape[0]] * 2) * scale) / scale + offset
@@ -148,7 +152,7 @@ def _merged(views: list[Labels]) -> Labels:
     for at in order:
         if taken[at] or len(rows) == MOST:
             continue
-        overlap = _overlaps(every.boxes[at], every.boxes)
+        overlap = overlaps(every.boxes[at], every.boxes)
         same = (overlap > SAME_THING) & ~taken
         taken |= same
         close = same & (overlap > (1 + SAME_THING) / 2)
@@ -207,7 +211,7 @@ def _patches(pixels: Pixels, known: Floats) -> tuple[Floats, Flags]:
             if not 0.004 < share < 0.5 or borders > 1 or patch.extent < 0.4:
                 continue
             box = np.array([left / across, top / down, right / across, bottom / down], np.float32)
-            if len(known) and _overlaps(box, known).max() > 0.5:
+            if len(known) and overlaps(box, known).max() > 0.5:
                 continue
             mask = np.asarray(Image.fromarray(patch.image_filled).resize((MASK, MASK)))
             found.append((float(patch.solidity), box, mask))
@@ -215,27 +219,7 @@ def _patches(pixels: Pixels, known: Floats) -> tuple[Floats, Flags]:
     boxes: list[Floats] = []
     masks: list[Flags] = []
     for _, box, mask in found:
-        if len(boxes) < STRANGE_TRIED and not (boxes and _overlaps(box, np.array(boxes)).max() > 0.5):
+        if len(boxes) < STRANGE_TRIED and not (boxes and overlaps(box, np.array(boxes)).max() > 0.5):
             boxes.append(box)
             masks.append(mask)
     return np.array(boxes, np.float32).reshape(-1, 4), np.array(masks, bool).reshape(-1, MASK, MASK)
-
-
-def _suppressed(boxes: Floats, confidence: Floats) -> NDArray[np.intp]:
-    """Rows that no surer row repeats, the surest first."""
-    order = (-confidence).argsort(kind="stable")
-    taken = np.zeros(len(order), bool)
-    rows = []
-    for at in order:
-        if not taken[at]:
-            rows.append(at)
-            taken |= _overlaps(boxes[at], boxes) > SAME_THING
-    return np.array(rows, dtype=np.intp)
-
-
-def _overlaps(box: Floats, boxes: Floats) -> Floats:
-    """The IoU of one box (4,) with each of several (n, 4): float (n,)."""
-    shared = (np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])).clip(0).prod(axis=1)
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-    overlap: Floats = shared / ((box[2:] - box[:2]).prod() + areas - shared + 1e-12)
-    return overlap

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from archive.embedders.joint_space import DIM
-from archive.embedders.pooled import IMAGE_GRAPH, REGIONS
+from archive.embedders.pooled import IMAGE_GRAPH, REGIONS, SIDE
 from archive.embedders.text_tower import DESCRIPTION, GRAPH, VOCABULARY, Description
 from archive.training.image import PREPROCESS_CFG, TRUNK, VISION_CFG
-from archive.training.teachers import CROP, OPSET, export_detector
+from archive.training.teachers import export_detector, export_graph
 from archive.training.text import TEXT_CFG
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def _attention(attention: Any, value: torch.Tensor, mask: torch.Tensor) -> torch
 def _example_crops() -> torch.Tensor:
     import torch
 
-    return torch.rand(2, 3, CROP, CROP)
+    return torch.rand(2, 3, SIDE, SIDE)
 
 
 def _example_tokens() -> torch.Tensor:
@@ -166,18 +166,9 @@ def _write_graph(
     module: torch.nn.Module, example: torch.Tensor, path: Path, axes: dict[str, dict[int, str]], prefix: str
 ) -> None:
     """A graph whose weights stay in the towers' own file: every one is found there again by its name."""
-    import warnings
-
     import onnx
-    import torch
 
-    first, *rest = axes
-    with warnings.catch_warnings():  # with gradients on, attention is traced part by part
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            module, (example,), str(path), input_names=[first], output_names=rest, dynamic_axes=axes,
-            opset_version=OPSET, dynamo=False, do_constant_folding=False, training=torch.onnx.TrainingMode.PRESERVE,
-        )  # fmt: skip
+    export_graph(module, example, path, axes, keeps_weights=True)
     graph = onnx.load(path)
     _refer(graph, path.parent / WEIGHTS, prefix)
     onnx.save(graph, path)

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from PIL import Image
+
+from archive.embedders.pooled import SIDE, tower_input
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,8 +29,6 @@ CLASSIFIER = "models/mobilenetv2_100_imagenet.safetensors"
 CLASSIFIER_LABELS = "models/imagenet_labels_1001.txt"
 SENTENCES = "models/all-MiniLM-L6-v2-int8.onnx"
 
-STRIDE = 32
-CROP = 224
 LEVELS = ("p3", "p4", "p5")
 OPSET = 17
 
@@ -55,18 +54,6 @@ class Seen(NamedTuple):
     coefficients: Floats
     prototypes: Floats
     levels: tuple[Floats, ...]
-
-
-def padded(pixels: Pixels, longest: int) -> tuple[Floats, float]:
-    """A view (1, 3, height, width) whose longer side is `longest` before padding to the stride, and its scale."""
-    height, width = pixels.shape[:2]
-    scale = longest / max(height, width)
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    small = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR))
-    across, down = (-(-side // STRIDE) * STRIDE for side in size)
-    view = np.full((down, across, 3), 114, np.uint8)
-    view[: size[1], : size[0]] = small
-    return np.ascontiguousarray(view.transpose(2, 0, 1)[None], np.float32) / np.float32(255), scale
 
 
 class Detector:
@@ -119,17 +106,28 @@ _DETECTOR_AXES = {
 }
 
 
-def export_graph(module: torch.nn.Module, example: torch.Tensor, path: Path, axes: dict[str, dict[int, str]]) -> None:
-    """Write a module as a graph; `axes` names its input, then its outputs, and which of their sides are free."""
+def export_graph(
+    module: torch.nn.Module,
+    example: torch.Tensor,
+    path: Path,
+    axes: dict[str, dict[int, str]],
+    *,
+    keeps_weights: bool = False,
+) -> None:
+    """Write a module as a graph; `axes` names its input, then its outputs, and which of their sides are free.
+
+    Where it `keeps_weights`, each weight stands in the graph as it is and under its own name; otherwise they are folded
+    into one another where that saves work.
+    """
     import warnings
 
     import torch
 
+    training = torch.onnx.TrainingMode.PRESERVE if keeps_weights else torch.onnx.TrainingMode.EVAL
     first, *rest = axes
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter(
-            "ignore"
-        )  # the tracing exporter is the one that keeps free sides free; it calls itself old
+    with warnings.catch_warnings(), torch.set_grad_enabled(keeps_weights):
+        # The exporter that traces is the one that keeps free sides free; it calls itself old.
+        warnings.simplefilter("ignore")
         torch.onnx.export(
             module,
             (example,),
@@ -139,6 +137,8 @@ def export_graph(module: torch.nn.Module, example: torch.Tensor, path: Path, axe
             dynamic_axes=axes,
             opset_version=OPSET,
             dynamo=False,
+            do_constant_folding=not keeps_weights,
+            training=training,
         )
 
 
@@ -185,14 +185,8 @@ class Classifier:
         """Features float32 (n, 1280) and logits float32 (n, 1001); column 0 is the background."""
         if not crops:
             return np.zeros((0, 1280), np.float32), np.zeros((0, 1001), np.float32)
-        features, logits = self._session.run(None, {"crops": np.stack([crop_input(crop) for crop in crops])})
+        features, logits = self._session.run(None, {"crops": np.stack([tower_input(crop) for crop in crops])})
         return features, logits
-
-
-def crop_input(crop: Pixels) -> Floats:
-    """A square crop as the classifier's input: float32 (3, 224, 224) from -1 to 1."""
-    small = Image.fromarray(crop).resize((CROP, CROP), Image.Resampling.BICUBIC)
-    return np.ascontiguousarray(np.asarray(small, np.float32).transpose(2, 0, 1) / 127.5 - 1)
 
 
 def classifier() -> torch.nn.Module:
@@ -220,7 +214,7 @@ def export_classifier(path: Path) -> None:
             return features, network.classifier(features)
 
     free = {0: "n"}
-    export_graph(Both().eval(), torch.rand(2, 3, CROP, CROP), path, {"crops": free, "features": free, "logits": free})
+    export_graph(Both().eval(), torch.rand(2, 3, SIDE, SIDE), path, {"crops": free, "features": free, "logits": free})
 
 
 @functools.cache
