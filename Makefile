@@ -1,6 +1,7 @@
 # The entry points of a checkout: make demo, make test.
 PYTHON ?= python3
 VENV ?= .venv
+EXTRAS ?= demo,dev
 LABELLED ?= ../shared/eval/everyday
 BIN := $(VENV)/bin
 
@@ -12,11 +13,12 @@ demo: environment ## Set up, ingest photographs that come inside installed packa
 test: environment lint types layers pytest ## Set up and run every check.
 
 environment: $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo,dev]'
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[$(EXTRAS)]'
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "archive needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv # pip takes ten minutes to agree on the cluster's packages
 
 lint:
 	$(BIN)/ruff format --check .
