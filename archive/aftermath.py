@@ -33,11 +33,11 @@ def by_pixels(originals: Originals) -> Compare:
     """A comparison that reads both photos. One whose original is lost tells nothing: `archive check` says that."""
 
     def compare(hit: Hit, later: Photo) -> Spot | None:
-        from archive.photos import alignment, reading  # Pillow and OpenCV, which most queries do not need
+        from archive.photos import alignment, apart  # Pillow and OpenCV, which most queries do not need
 
         try:
             earlier, other = (
-                reading.decode(originals.read(photo.digest, photo.suffix)).pixels for photo in (hit.photo, later)
+                apart.decode_apart(originals.read(photo.digest, photo.suffix)).pixels for photo in (hit.photo, later)
             )
         except (CatalogDamaged, PhotoError):
             return None

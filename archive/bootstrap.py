@@ -40,10 +40,10 @@ MOST_WORKERS = 8
 
 
 @contextmanager
-def writing(settings: Settings) -> Iterator[Catalog]:
+def writing(settings: Settings, patience: float = PATIENCE, *, briefly: bool = False) -> Iterator[Catalog]:
     """The catalog, opened by the archive's one writer; it is created or upgraded if need be.
 
-    What an erasure that was cut off has left to do is done first.
+    What an erasure that was cut off has left to do is done first. For `briefly` see `archive.catalog.lock`.
 
     Raises:
         ArchiveBusy: another process is writing.
@@ -51,7 +51,7 @@ def writing(settings: Settings) -> Iterator[Catalog]:
     from archive.catalog.lock import writer_lock
     from archive.catalog.writer import Catalog
 
-    with writer_lock(settings.home, PATIENCE), Catalog.open(settings.catalog) as catalog:
+    with writer_lock(settings.home, patience, briefly=briefly), Catalog.open(settings.catalog) as catalog:
         if catalog.erasures():
             finish_erasure(settings, catalog)
         yield catalog
@@ -239,8 +239,8 @@ def check(settings: Settings, watcher: upkeep.Watcher, *, data: bool, share: flo
     try:
         with reading(settings) as reader:
             findings += upkeep.check_originals(reader, originals(settings), watcher, share=share * data)
-            if answering := reader.answering():
-                findings += upkeep.check_index(index(settings, reader, *answering))
+            for pair_id, pair in filter(None, {reader.answering(), reader.wanted()}):
+                findings += upkeep.check_index(index(settings, reader, pair_id, pair))
     except CatalogDamaged as error:
         findings.append(upkeep.unreadable(error))
     return findings
@@ -249,7 +249,7 @@ def check(settings: Settings, watcher: upkeep.Watcher, *, data: bool, share: flo
 def use_pair(settings: Settings, choice: PairChoice) -> tuple[Pair, int]:
     """Choose the pair that the archive is to answer with; returns it, and how many photos lack it.
 
-    An archive without photos answers with it at once, any other after `archive reindex`.
+    An archive without photos answers with it at once, any other once all of them are embedded with it.
     """
     with writing(settings) as catalog:
         wanted = catalog.wanted()
@@ -272,7 +272,7 @@ def reindex(settings: Settings, report: Report, watcher: Watcher) -> None:
     from archive.reindex import embed_missing, may_answer, refresh
     from archive.teaching import embed_missing as embed_exemplars
 
-    with writing(settings) as catalog:
+    with writing(settings) as catalog, decoder() as decode:
         wanted = catalog.wanted() or catalog.answering()
         if wanted is None:
             raise ArchiveError(f"the archive at {settings.home} is empty; run `archive ingest FOLDER` first")
@@ -281,7 +281,7 @@ def reindex(settings: Settings, report: Report, watcher: Watcher) -> None:
         if catalog.pending(pair_id) or damaged:
             seeing, _ = parts.observer(settings, PairChoice(), pair)
             workers = min(processors(), MOST_WORKERS)
-            embed_missing(catalog, originals(settings), seeing, pair_id, damaged, workers, report, watcher)
+            embed_missing(catalog, originals(settings), decode, seeing, pair_id, damaged, workers, report, watcher)
         if catalog.exemplars_without_vector(pair.space):
             embed_exemplars(catalog, parts.looking(pair, settings))
         if may_answer(catalog.photo_count(), catalog.pending(pair_id)):

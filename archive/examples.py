@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from archive.errors import PhotoError, UsageError
 from archive.last_answer import recall
+from archive.photos.apart import decode_apart
 from archive.photos.crops import square
-from archive.photos.reading import decode, digest_of, read_file
+from archive.photos.reading import digest_of, read_file
 from archive.types import Box, Example, ordinal_of, photo_of
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def read(where: Place) -> Picture:
     """
     try:
         content = read_file(where.path).content
-        pixels = decode(content).pixels
+        pixels = decode_apart(content).pixels
     except (PhotoError, OSError) as error:
         raise UsageError(f"{where.path} {error}; name a photo, such as: keys.jpg@120,80,260,190") from error
     height, width = pixels.shape[:2]

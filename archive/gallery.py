@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from archive.errors import ArchiveError
+from archive.photos.apart import decode_apart
 from archive.photos.drawing import annotated, save_jpeg
 from archive.photos.reading import decode
 
@@ -53,7 +54,7 @@ def _make(folder: Path) -> None:
 
 def picture(hit: Hit, originals: Originals) -> Image:
     """The photo of a hit with its boxes drawn."""
-    pixels = decode(originals.read(hit.photo.digest, hit.photo.suffix)).pixels
+    pixels = decode_apart(originals.read(hit.photo.digest, hit.photo.suffix)).pixels
     return annotated(pixels, [(scored.box, f"{scored.score:.2f}") for scored in hit.boxes])
 
 

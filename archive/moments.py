@@ -16,6 +16,7 @@ _AGO = re.compile(
     r"(\d{1,6}|an?|half an|one|two|three|four|five|six|ten)\s*"
     r"(s|sec|seconds?|m|min|minutes?|h|hours?|d|days?|w|weeks?)(?:\s+ago)?"
 )
+_LENGTH = re.compile(r"(\d{1,6})\s*(s|sec|m|min|h|d)")
 _NUMBERS = {"a": 1, "an": 1, "half an": 0.5, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "ten": 10}
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
@@ -40,6 +41,26 @@ def parse(text: str, now: datetime, zone: tzinfo | None = None) -> datetime:
     raise UsageError(
         f"{text!r} is not a time; write it like 2026-11-23T14:02, 14:02, 2h, yesterday evening or last tuesday"
     )
+
+
+def duration(text: str) -> float:
+    """Seconds of a length of time such as `90s`, `30m` or `2h`.
+
+    Raises:
+        UsageError: it is none.
+    """
+    found = _LENGTH.fullmatch(text.strip().lower())
+    if found is None or not int(found[1]):
+        raise UsageError(f"{text!r} is not a length of time; write it like 90s, 30m or 2h")
+    return float(int(found[1]) * _SECONDS[found[2][0]])
+
+
+def length(seconds: float) -> str:
+    """A length of time in a unit that reads well: `40 s`, `25 min`, `3 h`, `5 days`."""
+    for size, unit in ((_DAY, "days"), (_HOUR, "h"), (_MINUTE, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(1, round(seconds))} s"
 
 
 def describe(moment: datetime, now: datetime, zone: tzinfo | None = None) -> str:

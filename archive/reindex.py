@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Protocol
 
 from archive import shelving
 from archive.errors import CatalogDamaged, PhotoError
-from archive.photos.reading import decode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from archive.catalog.writer import Catalog
     from archive.observation import Observer
     from archive.originals import Originals
+    from archive.photos.reading import DecodedPhoto
     from archive.protocols import VectorIndex
     from archive.types import Photo, Pixels
+
+    Decode = Callable[[bytes], DecodedPhoto]
 
 UNREADABLE_SHARE = 10
 """One photo of so many may be unreadable when a new pair begins to answer."""
@@ -43,7 +45,7 @@ class Watcher(Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Reread:
+class Reread:
     """A stored photo and its pixels."""
 
     photo: Photo
@@ -53,6 +55,7 @@ class _Reread:
 def embed_missing(
     catalog: Catalog,
     originals: Originals,
+    decode: Decode,
     observer: Observer,
     pair_id: int,
     damaged: Sequence[int],
@@ -66,8 +69,13 @@ def embed_missing(
     """
     watcher.begin(catalog.pending(pair_id) + len(damaged))
     photos = chain(catalog.photos_without_pack(pair_id), catalog.photos(damaged).values())
-    for reread, pack in observer.observe_all(_reread(photos, originals, report, watcher), workers):
-        catalog.add_pack(replace(pack, photo_id=reread.photo.id), pair_id)
+
+    def fail(photo: Photo, reason: str) -> None:
+        report.failed.append((photo, reason))
+        watcher.step()
+
+    for one, pack in observer.observe_all(reread(photos, originals, decode, fail), workers):
+        catalog.add_pack(replace(pack, photo_id=one.photo.id), pair_id)
         report.embedded += 1
         watcher.step()
 
@@ -81,15 +89,17 @@ def may_answer(photos: int, pending: int) -> bool:
     return pending == 0 or (pending < photos and pending <= max(1, photos // UNREADABLE_SHARE))
 
 
-def _reread(photos: Iterable[Photo], originals: Originals, report: Report, watcher: Watcher) -> Iterator[_Reread]:
+def reread(
+    photos: Iterable[Photo], originals: Originals, decode: Decode, fail: Callable[[Photo, str], None]
+) -> Iterator[Reread]:
+    """Stored photos with their pixels; those whose original cannot be read go to `fail`, with the reason."""
     for photo in photos:
         try:
             pixels = decode(originals.read(photo.digest, photo.suffix)).pixels
         except (PhotoError, CatalogDamaged) as error:
-            report.failed.append((photo, str(error)))
-            watcher.step()
+            fail(photo, str(error))
         else:
-            yield _Reread(photo, pixels)
+            yield Reread(photo, pixels)
 
 
 def refresh(catalog: Catalog, index: VectorIndex, pair_id: int, seal_at: int, report: Report) -> None:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from archive import examples
 from archive.errors import UsageError
+from archive.photos.apart import decode_apart
 from archive.photos.clarity import doubts
 from archive.photos.crops import LARGEST
 from archive.photos.reading import decode
@@ -65,7 +66,7 @@ def from_hits(
     lessons = []
     for rank, pointed in zip(ranks, examples.pointed_at(ranks, reader, pair_id, home), strict=True):
         photo = reader.photos([pointed.photo_id])[pointed.photo_id]
-        pixels = decode(originals.read(photo.digest, photo.suffix)).pixels
+        pixels = decode_apart(originals.read(photo.digest, photo.suffix)).pixels
         jpeg, box = cut_out(pixels, pointed.box)
         new = NewExemplar(jpeg, box, pointed.photo_id, space, pointed.vector)
         lessons.append(_lesson(new, f"hit {rank}", pixels, pointed.box))

@@ -78,5 +78,26 @@ class ColourEmbedder:
         return _unit(rows)
 
 
+class TurnedEmbedder(ColourEmbedder):
+    """The same colours in a space of its own, each on the axis of the next: a vector of the other says something else.
+
+    Red here is where the other has green, so whoever mixed the two would find the wrong things.
+    """
+
+    space = "turned@1"
+
+    def embed_images(self, crops: Sequence[Pixels]) -> Vectors:
+        """How much of each colour a crop has."""
+        return _turned(super().embed_images(crops))
+
+    def embed_text(self, texts: Sequence[str]) -> Vectors:
+        """The colours that a text names."""
+        return _turned(super().embed_text(texts))
+
+
+def _turned(rows: Vectors) -> Vectors:
+    return np.ascontiguousarray(np.roll(rows, 1, axis=1))
+
+
 def _unit(rows: Vectors) -> Vectors:
     return np.ascontiguousarray(rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12), dtype=np.float32)

@@ -132,13 +132,12 @@ def _sources(connection: sqlite3.Connection) -> Iterator[Finding]:
 
 
 def _pending(connection: sqlite3.Connection) -> Iterator[Finding]:
-    answering = queries.answering(connection)
-    if answering is None:
-        return
-    pair_id, pair = answering
-    missing = queries.pending(connection, pair_id)
-    if missing > 0:  # below zero there are packs without a photo, which is said elsewhere
-        yield Finding(Code.PENDING, f"{missing} photos wait to be observed by {pair.name}; run: archive reindex")
+    answering, wanted = queries.answering(connection), queries.wanted(connection)
+    for numbered, command in ((answering, "reindex"), (None if wanted == answering else wanted, "reembed")):
+        missing = 0 if numbered is None else queries.pending(connection, numbered[0])
+        if numbered is not None and missing > 0:  # below zero there are packs without a photo, which is said elsewhere
+            words = f"{missing} photos wait to be observed by {numbered[1].name}; run: archive {command}"
+            yield Finding(Code.PENDING, words)
 
 
 def _erasures(connection: sqlite3.Connection) -> Iterator[Finding]:

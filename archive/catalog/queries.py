@@ -147,9 +147,8 @@ def photo_count(connection: sqlite3.Connection) -> int:
     return int(connection.execute("SELECT count(*) FROM photos").fetchone()[0])
 
 
-def photos_without_pack(connection: sqlite3.Connection, pair_id: int) -> Iterator[Photo]:
-    """Photos that this pair has not observed, in the order of their ids. Packs may be added meanwhile."""
-    after = 0
+def photos_without_pack(connection: sqlite3.Connection, pair_id: int, after: int = 0) -> Iterator[Photo]:
+    """Photos that this pair has not observed, in order, from the id `after` on. Packs may be added meanwhile."""
     while True:
         page = connection.execute(
             """SELECT p.id, p.digest, (SELECT name FROM sources WHERE photo_id = p.id ORDER BY id LIMIT 1), p.suffix,

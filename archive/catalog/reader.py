@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from archive.sessions import SessionKey
     from archive.things import Thing
-    from archive.types import Ids, Mark, Pack, Pair, Photo, Shard, Vectors
+    from archive.types import Box, Ids, Mark, Pack, Pair, Photo, Shard, Vectors
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,6 +146,22 @@ class CatalogReader:
     def photo_count(self) -> int:
         """How many photos there are."""
         return queries.photo_count(self._connection)
+
+    def pending(self, pair_id: int) -> int:
+        """How many photos this pair has not observed."""
+        return queries.pending(self._connection, pair_id)
+
+    def photos_without_pack(self, pair_id: int, after: int = 0) -> Iterator[Photo]:
+        """Photos that this pair has not observed, in the order of their ids, from the id `after` on."""
+        return queries.photos_without_pack(self._connection, pair_id, after)
+
+    def exemplars_without_vector(self, space: str) -> list[tuple[int, bytes, Box]]:
+        """The exemplars that this space has not seen: id, JPEG, and the box in it."""
+        return taught.without_vector(self._connection, space)
+
+    def pairs(self) -> dict[int, Pair]:
+        """Every pair that the archive has known, by id."""
+        return queries.pairs(self._connection)
 
     def every_photo(self) -> Iterator[tuple[Photo, int]]:
         """Every photo with the bytes of its original, in the order of ids."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 from sqlalchemy import bindparam, delete, update
 from sqlalchemy.exc import DBAPIError
 
-from archive.catalog import erasing, queries, taught
+from archive.catalog import dropping, erasing, queries, taught
 from archive.catalog.driver import BUSY_TIMEOUT_MS, archive_error, archive_errors, sqlite_module
 from archive.catalog.engine import writing_engine
 from archive.catalog.inserts import (
@@ -318,11 +318,16 @@ class Catalog:
 
     def rewrite(self) -> None:
         """Write every page anew, so that nothing of a deleted row can be left inside one; needs room for a copy."""
-        self._driver.execute("VACUUM")
+        dropping.rewrite(self._driver, self._path.parent)
 
     def pairs(self) -> dict[int, Pair]:
         """Every pair that the archive has known, by id."""
         return queries.pairs(self._driver)
+
+    def drop_pair(self, pair_id: int, most: int) -> int:
+        """Drop up to `most` packs of a pair that is left behind; once none is left, the pair. Returns how many."""
+        with self._write():
+            return dropping.drop_pair(self._connection, pair_id, most)
 
     def teach(self, name: str, new: Sequence[NewExemplar]) -> int:
         """Add pictures of a thing, which is new if no thing has that name; how many it has now."""
@@ -388,10 +393,6 @@ class Catalog:
             raise SpaceMismatch(f"vectors of shape {pack.vectors.shape} do not belong to the space {pair.space}")
 
     def _rename_pair(self, pair_id: int, pair: Pair) -> None:
-        told = {
-            "name": pair.name,
-            "segmenter_source": pair.segmenter_source,
-            "embedder_source": pair.embedder_source,
-        }
+        told = {"name": pair.name, "segmenter_source": pair.segmenter_source, "embedder_source": pair.embedder_source}
         with self._write():
             self._connection.execute(update(PairRow).where(PairRow.id == pair_id).values(told))

@@ -27,6 +27,7 @@ COMMANDS = {
     "status": "Show what is in the archive, how big it is, and what is pending.",
     "check": "Prove that the archive is whole, or name what is damaged.",
     "repair": "Put right what can be put right; says what it would do unless told --yes.",
+    "reembed": "Go on embedding photos with the chosen pair; it answers once it has seen all.",
     "reindex": "Embed photos that lack the chosen pair, and rebuild the search index.",
     "backup": "Copy the archive to another disk, or bring such a copy up to date.",
     "restore": "Make an archive anew from a backup, on this machine or another.",

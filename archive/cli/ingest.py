@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from archive.cli import share
 from archive.cli.options import as_json, common, pair_parts
 from archive.settings import PairChoice
 
@@ -43,6 +44,7 @@ A card of the wearable is recognised by its folder ARCHIVE: each photo is proved
 session's clock, and numbers that are missing are named. Nothing on a card is ever written, moved or deleted unless you
 ask for it. Photos that are already in are recognised by their content.
 Stopping at any moment is safe: run the same command again and it goes on.
+Where another pair was chosen with `archive models use`, an ingest goes on embedding with it for a while afterwards.
 Exit code: 0 all photos are in, 1 some files could not be read, 2 wrong usage, 3 an error of the archive,
 4 the source went away, 75 another process is writing.
 """
@@ -68,6 +70,7 @@ Exit code: 0 all photos are in, 1 some files could not be read, 2 wrong usage, 3
 )
 @click.option("--eject", is_flag=True, help="Afterwards eject the card.")
 @click.option("--yes", is_flag=True, help="Do not ask before --free.")
+@click.option("--no-reembed", is_flag=True, help="Where another pair was chosen, leave its work for another time.")
 @pair_parts
 @as_json
 @common
@@ -84,6 +87,7 @@ def command(
     free: bool,
     eject: bool,
     yes: bool,
+    no_reembed: bool,
     as_json: bool,
 ) -> int:
     """Copy photos from a card or folder, find the things in them, remember where they were.
@@ -120,7 +124,10 @@ def command(
         if report.files:
             _sum_up(report, outcomes, perf_counter() - began, dry_run=dry_run, as_json=as_json)
         raise
-    _sum_up(report, outcomes, perf_counter() - began, dry_run=dry_run, as_json=as_json)
+    seconds = perf_counter() - began
+    _sum_up(report, outcomes, seconds, dry_run=dry_run, as_json=as_json)
+    if report.new and not (dry_run or no_reembed):
+        share.go_on(settings, seconds)
     return SOME_UNREADABLE if report.unreadable else 0
 
 

@@ -83,7 +83,8 @@ def pull(pair: str, settings: Settings, *, trust_on_first_use: bool) -> None:
 def use(pair: str | None, segmenter: str | None, embedder: str | None, settings: Settings) -> None:
     """Choose the PAIR that this archive answers with, or parts of your own; `auto` is the best that is on disk.
 
-    Photos that are in already answer with their old pair until `archive reindex` has embedded all of them anew.
+    Photos that are in already answer with their old pair until all of them are embedded anew: `archive reembed` does
+    that, and so do, a little at a time, `archive ingest` after its own work and `archive serve` while it is idle.
     """
     from archive import bootstrap
 
@@ -96,7 +97,7 @@ def use(pair: str | None, segmenter: str | None, embedder: str | None, settings:
     chosen, missing = bootstrap.use_pair(settings, choice)
     click.echo(f"chosen: {chosen.name} ({chosen.segmenter} + {chosen.space})")
     if missing:
-        click.echo(f"{missing:,} photos wait to be embedded with it; run `archive reindex`")
+        click.echo(f"{missing:,} photos wait to be embedded with it; run `archive reembed`, or go on as usual")
 
 
 def _on_command_line(*options: str) -> bool:

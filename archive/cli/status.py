@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from archive.catalog.summary import Progress, Summary
+    from archive.pace import Pace
     from archive.settings import Settings
 
 HALF_A_YEAR = timedelta(weeks=WEEKS)
@@ -32,22 +33,24 @@ Examples:
 @common
 def command(settings: Settings, *, as_json: bool) -> None:
     """Show what is in the archive, how big it is, and what is pending."""
-    from archive import bootstrap
+    from archive import bootstrap, pace
 
     now = datetime.now(UTC)
     with bootstrap.reading(settings) as reader:
         summary, state = reader.summary(), reader.state
         days = reader.days(now - HALF_A_YEAR, now)
+    known = pace.read(settings.home)
     if as_json:
         about = _as_object(summary, str(settings.home), state.uuid, state.generation)
+        about["reembedding"] = _pace_object(summary.wanted.pending, known, now) if summary.wanted else None
         click.echo(json.dumps({**about, "days": {str(day): count for day, count in days.items()}}))
         return
     click.echo(f"Archive in {settings.home}")
-    for line in (*_as_words(summary, now), *drawn(days, now.astimezone().date())):
+    for line in (*_as_words(summary, known, now), *drawn(days, now.astimezone().date())):
         click.echo(line)
 
 
-def _as_words(summary: Summary, now: datetime) -> Iterator[str]:
+def _as_words(summary: Summary, pace: Pace | None, now: datetime) -> Iterator[str]:
     from archive import moments
 
     if not summary.photos:
@@ -69,7 +72,8 @@ def _as_words(summary: Summary, now: datetime) -> Iterator[str]:
         yield from _pair_words("pair", summary.answering)
     if summary.wanted:
         yield from _pair_words("wanted", summary.wanted)
-        yield f"  pending   {summary.wanted.pending:,} photos to embed with {summary.wanted.pair.name}: archive reindex"
+        yield f"  pending   {summary.wanted.pending:,} photos to embed with {summary.wanted.pair.name}: archive reembed"
+        yield from _pace_words(summary.wanted.pending, pace, now)
     elif summary.answering and summary.answering.pending:
         yield f"  pending   {summary.answering.pending:,} photos to embed: archive reindex"
     else:
@@ -85,6 +89,34 @@ def _pair_words(label: str, progress: Progress) -> Iterator[str]:
         f"  index     {progress.shards} shards, {_bytes(progress.shard_bytes)}; "
         f"{progress.unsealed:,} segments outside are searched one by one"
     )
+
+
+def _pace_words(pending: int, pace: Pace | None, now: datetime) -> Iterator[str]:
+    from archive import moments
+
+    seconds = pace.seconds_for(pending) if pace else None
+    if pace is None or seconds is None:
+        return
+    words = f"at {pace.photos_per_second:,.1f} photos/s this is {moments.length(seconds)} of work"
+    if pace.is_going_on:
+        done_at = moments.calendar(now + timedelta(seconds=seconds), now)
+        yield f"            being done now: {words}, done {done_at} if nothing comes between"
+    else:
+        yield f"            {words}; some of it is done after each ingest, and while `archive serve` is idle"
+
+
+def _pace_object(pending: int, pace: Pace | None, now: datetime) -> dict[str, Any]:
+    from archive.answers import instant
+
+    seconds = pace.seconds_for(pending) if pace else None
+    going_on = pace is not None and pace.is_going_on
+    return {
+        "pending": pending,
+        "photos_per_second": round(pace.photos_per_second, 3) if pace else None,
+        "seconds_left": None if seconds is None else round(seconds, 1),
+        "going_on": going_on,
+        "done_at": instant(now + timedelta(seconds=seconds)) if going_on and seconds is not None else None,
+    }
 
 
 def _bytes(number: int) -> str:

@@ -80,6 +80,12 @@ class ApartDecoder:
         self._worker = None
 
 
+def decode_apart(content: bytes) -> DecodedPhoto:
+    """Decode a single file: what is suspicious, by a worker that ends with it. See `ApartDecoder.decode`."""
+    with ApartDecoder() as decoder:
+        return decoder.decode(content)
+
+
 def serve(source: IO[bytes], target: IO[bytes]) -> None:
     """What a worker does: decode what comes, until nothing comes any more."""
     while (content := _receive(source)) is not None:

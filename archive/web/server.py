@@ -13,6 +13,7 @@ import uvicorn
 from archive import running
 from archive.errors import ArchiveError, UsageError
 from archive.web.application import application
+from archive.web.behind import Behind, Quiet
 from archive.web.door import Door
 from archive.web.guard import Hosts
 
@@ -53,7 +54,7 @@ def serve(settings: Settings, address: str, port: int, password: str | None, rea
     with listening:
         port = listening.getsockname()[1]
         door = Door(port, password)
-        app = application(settings, door, Hosts(address, port))
+        app = Quiet(application(settings, door, Hosts(address, port)))
         config = uvicorn.Config(
             app,
             http="h11",
@@ -72,7 +73,8 @@ def serve(settings: Settings, address: str, port: int, password: str | None, rea
         if not settings.home.exists():
             uvicorn.Server(config).run(sockets=[listening])
             return
-        with running.announced(settings.home, running.Contact(os.getpid(), port, door.token)):
+        contact = running.Contact(os.getpid(), port, door.token)
+        with running.announced(settings.home, contact), Behind(settings, app):
             uvicorn.Server(config).run(sockets=[listening])
 
 
