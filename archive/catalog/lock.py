@@ -41,7 +41,7 @@ def writer_lock(home: Path, patience: float = 0.0, *, briefly: bool = False, nam
         _take(descriptor, home, patience)
         os.fchmod(descriptor, PRIVATE_FILE)
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()} {BRIEFLY if briefly else ''}".encode(), 0)
+        os.pwrite(descriptor, f"{os.getpid()}{f' {BRIEFLY}' if briefly else ''}".encode(), 0)
         yield
         os.ftruncate(descriptor, 0)
     finally:
