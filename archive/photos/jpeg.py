@@ -1,7 +1,8 @@
 """What a JPEG's markers say before any pixel is decoded, and how much of one that was cut off is there.
 
 libjpeg fills what is missing with mid-grey and reports success, so a photo that lost its end to a power cut has to
-be recognised here. Markers and their lengths: ITU-T T.81, annex B.
+be recognised here. A progressive JPEG draws the whole picture in its first scans, and later ones refine it: cut off in
+one of those it lacks detail and no rows. Markers and their lengths: ITU-T T.81, annex B.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 from archive.errors import PhotoError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from PIL import Image
 
@@ -43,6 +44,8 @@ _MAX_JUNK = 64 << 10
 _SECTOR = 512
 _HOLE = bytes(4096)
 _MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
+_PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
+_FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 _TEMPORARY, _START_OF_IMAGE, _END_OF_IMAGE, _START_OF_SCAN = 0x01, 0xD8, 0xD9, 0xDA
 # Tables, restart intervals, application data and comments may stand between two scans; anything else is damage.
 _BETWEEN_SCANS = frozenset({0xC4, 0xCC, _START_OF_SCAN, 0xDB, 0xDC, 0xDD, *range(0xE0, 0xF0), 0xFE})
@@ -53,13 +56,30 @@ _FILLER = bytes(range(1, 0xFF)) * 16
 class Structure(NamedTuple):
     """The picture's own part of the file: its bytes without the end marker, and whether that marker was there.
 
-    One with a `hole` lost sectors to zeros.
+    One with a `hole` lost sectors to zeros. One that is `drawn` is progressive and has shown all rows coarsely in scans
+    that came before the last; `refined` says whether its scans bring all there is to know.
     """
 
     body: bytes
     ends: bool
     scans: int
     hole: bool
+    drawn: bool
+    refined: bool
+
+
+class _Found(NamedTuple):
+    """Where the first scan begins and the picture ends, whether a marker says so, and the headers of frame and scans.
+
+    A header stands without its length; that of a frame is empty in a file without one.
+    """
+
+    first_scan: int
+    end: int
+    ends: bool
+    progressive: bool
+    frame: bytes
+    scans: list[bytes]
 
 
 def structure(content: bytes) -> Structure:
@@ -68,13 +88,17 @@ def structure(content: bytes) -> Structure:
     Raises:
         PhotoError: there is no picture in it, or it is made to be slow.
     """
-    first_scan, scans, end, ends = _markers(content)
+    found = _markers(content)
+    scans = len(found.scans)
     if not scans:
         raise PhotoError("is a JPEG without a picture: it is cut off in its header")
     if scans > MAX_SCANS:
         raise PhotoError(f"is a JPEG with more than {MAX_SCANS} scans, made to be slow")
-    body = content[:end] if ends else _without_zero_tail(content[:end])
-    return Structure(body, ends, scans, _has_hole(body, first_scan))
+    body = content[: found.end] if found.ends else _without_zero_tail(content[: found.end])
+    drawn = found.progressive and scans > 1
+    return Structure(
+        body, found.ends, scans, _has_hole(body, found.first_scan), drawn, not found.progressive or _is_refined(found)
+    )
 
 
 def check_effort(image: Image.Image, content: bytes, scans: int) -> None:
@@ -96,43 +120,79 @@ def may_be_unfinished(image: Image.Image) -> bool:
     return set(np.unique(np.asarray(last_row)).tolist()) <= {127, 128}  # 127: CMYK is stored inverted
 
 
-def lost_share(body: bytes, decoded: Callable[[bytes], Pixels]) -> float:
-    """The share of the rows that are missing at the bottom of a JPEG, 0 where at most the last few are.
-
-    The picture is decoded with two different endings: the first row that differs is the first that depends on what
-    is missing.
+def loss(structure: Structure, decoded: Callable[[bytes], Pixels]) -> str | None:
+    """What is missing of a JPEG that may be cut off, in words; None where at most the last few rows are.
 
     Raises:
         PhotoError: too much is missing.
     """
+    lost = _lost_share(structure.body, decoded)
+    if structure.drawn:
+        if lost > WHOLE_LOSS:
+            return f"fine detail is missing from the last {lost:.0%} of the picture"
+        return None if structure.ends or structure.refined else "fine detail is missing from the picture"
+    if lost > MOST_LOSS:
+        raise PhotoError(f"is cut off: the last {lost:.0%} of the picture is missing")
+    if lost > WHOLE_LOSS:
+        return f"the last {lost:.0%} of the picture is missing"
+    return None if structure.ends or structure.refined else "all but the coarsest of the picture is missing"
+
+
+def _lost_share(body: bytes, decoded: Callable[[bytes], Pixels]) -> float:
+    """The share of the rows at the bottom that depend on what is missing.
+
+    The picture is decoded with two different endings: the first row that differs is the first of them.
+    """
     body = body.rstrip(b"\xff")
     one, other = decoded(body + END), decoded(body + _FILLER + END)
     differs = (one != other).any(axis=(1, 2))
-    lost = 1 - int(differs.argmax()) / len(differs) if differs.any() else 0.0
-    if lost > MOST_LOSS:
-        raise PhotoError(f"is cut off: the last {lost:.0%} of the picture is missing")
-    return lost if lost > WHOLE_LOSS else 0.0
+    return 1 - int(differs.argmax()) / len(differs) if differs.any() else 0.0
 
 
-def _markers(content: bytes) -> tuple[int, int, int, bool]:
-    """Where the first scan begins, how many scans there are, where the picture ends and whether a marker says so."""
-    position, first_scan, scans = len(START) - 1, 0, 0
+def _is_refined(found: _Found) -> bool:
+    """Whether the scans of a progressive JPEG bring every coefficient of every component to its last bit.
+
+    A scan's header names its components, the first and last of their 64 coefficients, and the bit that it ends with.
+    """
+    components = found.frame[6 : 6 + 3 * found.frame[5] : 3] if len(found.frame) > 5 else b""
+    done = {(component, coefficient) for header in found.scans for component, coefficient in _finished(header)}
+    return all((component, coefficient) in done for component in components for coefficient in range(64))
+
+
+def _finished(scan: bytes) -> Iterator[tuple[int, int]]:
+    """The components and coefficients that a scan brings to their last bit."""
+    count = scan[0] if scan else 0
+    if len(scan) < 4 + 2 * count or scan[3 + 2 * count] & 0x0F:
+        return
+    first, last = scan[1 + 2 * count], min(scan[2 + 2 * count], 63)
+    for component in scan[1 : 1 + 2 * count : 2]:
+        yield from ((component, coefficient) for coefficient in range(first, last + 1))
+
+
+def _markers(content: bytes) -> _Found:
+    """What the markers say."""
+    position, first_scan, progressive, frame = len(START) - 1, 0, False, b""
+    scans: list[bytes] = []
     for _ in range(_MAX_SEGMENTS):
         marker = _MARKER.search(content, position)
         if marker is None:
-            return first_scan, scans, len(content), False
+            return _Found(first_scan, len(content), ends=False, progressive=progressive, frame=frame, scans=scans)
         kind = marker[1][0]
         if kind in {_END_OF_IMAGE, _START_OF_IMAGE} or (scans and kind not in _BETWEEN_SCANS):
-            return first_scan, scans, marker.start(), kind == _END_OF_IMAGE
+            ends = kind == _END_OF_IMAGE
+            return _Found(first_scan, marker.start(), ends=ends, progressive=progressive, frame=frame, scans=scans)
         if not scans and marker.start() - position > _MAX_JUNK:
             break
         position = marker.end()
         if kind == _TEMPORARY:  # it has no length
             continue
+        length = int.from_bytes(content[position : position + 2], "big")
         if kind == _START_OF_SCAN:
             first_scan = first_scan or position
-            scans += 1
-        position += int.from_bytes(content[position : position + 2], "big")
+            scans.append(content[position + 2 : position + length])
+        elif kind in _FRAMES:
+            progressive, frame = kind in _PROGRESSIVE, content[position + 2 : position + length]
+        position += length
     raise PhotoError("is not a JPEG that makes sense: its header is damaged")
 
 

@@ -193,8 +193,7 @@ def _loaded_jpeg(content: bytes) -> tuple[Image.Image, str | None]:
         return image, "a part of the file is all zeros"
     if structure.ends and not jpeg.may_be_unfinished(image):
         return image, None
-    lost = jpeg.lost_share(structure.body, lambda variant: np.asarray(_loaded(variant).convert("RGB")))
-    return image, f"the last {lost:.0%} of the picture is missing" if lost else None
+    return image, jpeg.loss(structure, lambda variant: np.asarray(_loaded(variant).convert("RGB")))
 
 
 def _loaded(content: bytes) -> Image.Image:

@@ -294,6 +294,28 @@ def test_a_jpeg_of_which_almost_nothing_is_left_is_cut_off(share: float, tail: b
         decode(content[: int(len(content) * share)] + tail)
 
 
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("share", [0.2, 0.4, 0.6, 0.8, 0.9])
+@pytest.mark.parametrize("tail", [b"", bytes(20_000)], ids=["cut", "zeros"])
+def test_a_progressive_jpeg_that_lost_its_end_lacks_detail_and_no_rows(mode: str, share: float, tail: bytes) -> None:
+    content = encoded(scenery().convert(mode), "JPEG", progressive=True)
+    whole, photo = decode(content).pixels.astype(int), decode(content[: int(len(content) * share)] + tail)
+    assert re.fullmatch(r"fine detail is missing from the last \d+% of the picture", photo.damage or "")
+    assert np.abs(photo.pixels - whole).mean() < 20
+    assert np.abs(photo.pixels - whole)[-48:].mean() < 25, "its last rows are there too"
+
+
+def test_a_progressive_jpeg_that_is_cut_between_two_scans_lacks_detail() -> None:
+    """Every scan that is there is whole, so only the scans' own headers tell that others are not."""
+    content = encoded(scenery(), "JPEG", progressive=True)
+    scans = [at.start() for at in re.finditer(rb"\xff\xda", content)]
+    tables = [content.rfind(b"\xff\xc4", 0, scan) for scan in scans]
+    assert decode(content[: tables[1]]).damage == "all but the coarsest of the picture is missing"
+    for cut in tables[2:-1]:
+        assert decode(content[:cut]).damage == "fine detail is missing from the picture"
+    assert decode(content[:-2]).damage is None
+
+
 def test_a_whole_jpeg_has_no_damage() -> None:
     content = encoded(scenery(), "JPEG")
     assert decode(content).damage is None
