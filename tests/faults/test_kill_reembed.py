@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 SPACES = {ColourEmbedder.space, TurnedEmbedder.space}
-POINTS_IN_CI = 10
+POINTS_IN_CI = 6
 SEAL_AT = 6
 PHOTOS = 8
 
