@@ -97,8 +97,8 @@ def plan_repair(settings: Settings, backup: Path | None, watcher: Watcher, *, da
         answering = reader.answering()
         broken = bootstrap.index(settings, reader, *answering).broken if answering else []
         plan.damaged_packs, plan.shards = faults[Code.PACK] + faults[Code.WHOLE_FRAME], faults[Code.SHARD] + len(broken)
-        wanted = reader.summary().wanted or reader.summary().answering
-        plan.pending = wanted.pending if wanted else 0
+        # While the pair is being changed, the photos that the new one lacks are no fault: `archive reembed` is at it.
+        plan.pending = reader.pending(answering[0]) if answering and reader.wanted() == answering else 0
     return plan
 
 
