@@ -26,8 +26,12 @@ MAYBE_AT = 4.5
 absent best (two of three right on either side), and nine of ten things that are there stand above 4.5."""
 
 PENALTIES = {Mark.BLACK: 2.0, Mark.COVERED: 2.0, Mark.BLURRED: 0.5, Mark.DAMAGED: 0.25, Mark.DUPLICATE: 0.05}
-"""How many robust standard deviations a marked photo is lowered by. What shows nothing must not carry a verdict alone;
-a blurred or cut photo of the thing still beats a sharp one of something else; the first of near duplicates stands."""
+"""By how many robust standard deviations of a query's background the score of a photo is lowered for each of its marks.
+
+Chosen, not measured. Two take a photo that shows nothing below a bar that it barely passes, though not one that stands
+far above it. Half of one puts a blurred photo behind a sharp one that scores nearly as high, not behind one of
+something else. A twentieth decides among near duplicates alone: the first stands.
+"""
 
 _SIGMA_PER_MAD = 1.4826
 _LEAST_SCALE = 1e-3

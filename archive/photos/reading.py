@@ -38,6 +38,11 @@ PLAIN_SCANS = 12
 MAX_PIXELS = 100_000_000
 MAX_SIDE = 65_535
 
+MAX_PIXELS_PER_BYTE = 10_000
+"""A black PNG of one bit for each pixel reaches 8,240; more is a header that lies. JPEGs have a stricter rule."""
+
+_ROWS_AT_ONCE = 512
+
 GONE = frozenset({errno.EIO, errno.ENODEV, errno.ENXIO, errno.ENOTCONN, errno.ESTALE})
 """Errors of a device rather than of a file: a card that was pulled out, or one that is dying."""
 
@@ -169,7 +174,16 @@ def _decoded(content: bytes) -> DecodedPhoto:
     image, damage = _loaded_jpeg(content) if content.startswith(jpeg.START) else (_loaded(content), None)
     about = metadata(image)
     upright = _upright(image, about.turn)
-    return DecodedPhoto(np.array(upright), SUFFIX_OF_FORMAT[str(image.format)], about.camera, about.stamps, damage)
+    return DecodedPhoto(_pixels(upright), SUFFIX_OF_FORMAT[str(image.format)], about.camera, about.stamps, damage)
+
+
+def _pixels(image: Image.Image) -> Pixels:
+    """The pixels of an RGB picture. A part at a time: all at once Pillow makes two copies of them on the way."""
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    for top in range(0, image.height, _ROWS_AT_ONCE):
+        bottom = min(top + _ROWS_AT_ONCE, image.height)
+        pixels[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)))
+    return pixels
 
 
 def _upright(image: Image.Image, turn: Image.Transpose | None) -> Image.Image:
@@ -198,6 +212,8 @@ def _loaded_jpeg(content: bytes) -> tuple[Image.Image, str | None]:
 
 def _loaded(content: bytes) -> Image.Image:
     image = _opened(content)
+    if image.width * image.height > len(content) * MAX_PIXELS_PER_BYTE:
+        raise PhotoError(f"claims {image.width} x {image.height} pixels but has only {len(content)} bytes")
     image.load()
     return image
 

@@ -367,6 +367,25 @@ def test_a_jpeg_that_lies_about_its_size_is_refused_quickly(side: int) -> None:
         decode(content)
 
 
+@pytest.mark.parametrize(
+    ("kind", "mode", "options"), [("WEBP", "RGB", {"lossless": True}), ("TIFF", "1", {"compression": "group4"})]
+)
+def test_a_hundred_million_pixels_in_a_few_thousand_bytes_are_refused_before_they_take_memory(
+    kind: str, mode: str, options: dict[str, object]
+) -> None:
+    content = encoded(Image.new(mode, (9_999, 10_000)), kind, **options)
+    with pytest.raises(PhotoError, match=rf"claims 9999 x 10000 pixels but has only {len(content)} bytes"):
+        decode(content)
+
+
+def test_a_header_that_lies_about_its_size_is_refused_before_it_takes_memory() -> None:
+    content = bytearray(encoded(scenery(160, 120), "AVIF"))
+    size = content.find(b"ispe") + 8
+    content[size : size + 8] = (9_999).to_bytes(4, "big") + (10_000).to_bytes(4, "big")
+    with pytest.raises(PhotoError, match="claims 9999 x 10000 pixels"):
+        decode(bytes(content))
+
+
 def test_a_jpeg_that_claims_more_rows_than_it_has_is_damaged() -> None:
     photo = decode(with_size(encoded(scenery(), "JPEG"), 640, 960))
     assert photo.damage == "the last 50% of the picture is missing"
