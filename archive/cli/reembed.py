@@ -77,7 +77,7 @@ def in_words(report: Report, seconds_left: float | None) -> str:
     """What was done and what is left, in a line."""
     from archive import moments
 
-    done = f"{report.embedded:,} photos embedded with {report.pair}"
+    done = f"{report.embedded:,} photo{'s' * (report.embedded != 1)} embedded with {report.pair}"
     if report.switched:
         return f"{done}; it has seen all that can be read and answers from now on"
     if not report.pending:

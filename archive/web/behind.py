@@ -45,7 +45,10 @@ class Quiet:
         self._last = monotonic()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on."""
+        """Pass a request on, or the life of the server itself, which nobody waits for."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
         self._note(1)
         try:
             await self._app(scope, receive, send)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
@@ -95,24 +96,32 @@ def test_it_is_quiet_since_the_last_answer_and_not_while_one_is_made() -> None:
         await asyncio.sleep(0.05)
         seen.append(quiet.seconds)
 
-    async def ask() -> None:
-        await quiet({"type": "http"}, None, None)  # type: ignore[arg-type]  # it passes them on unread
+    async def ask(kind: str) -> None:
+        await quiet({"type": kind}, None, None)  # type: ignore[arg-type]  # it passes them on unread
 
     quiet = Quiet(slow)
-    asyncio.run(ask())
+    asyncio.run(ask("http"))
     assert seen == [0.0]
     time.sleep(0.02)
     assert quiet.seconds > 0
+    asyncio.run(ask("lifespan"))
+    assert seen[1] > 0, "that the server lives is no question"
 
 
 def test_the_server_itself_does_it(chosen: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The whole of it: `archive serve` over an archive for which another pair was chosen."""
+    """The whole of it: `archive serve`, with its own application and its own server, and nobody asking."""
+    servers: list[server.uvicorn.Server] = []
 
-    class Brief(server.uvicorn.Server):
-        def run(self, sockets: object = None) -> None:
-            wait_until(lambda: not changeover.is_waiting(chosen))
+    class Kept(server.uvicorn.Server):
+        def __init__(self, config: server.uvicorn.Config) -> None:
+            super().__init__(config)
+            servers.append(self)
 
-    monkeypatch.setattr(server.uvicorn, "Server", Brief)
+    monkeypatch.setattr(server.uvicorn, "Server", Kept)
     monkeypatch.setattr(server, "Behind", lambda settings, quiet: Behind(settings, quiet, COMMAND, quiet_seconds=0.0))
-    server.serve(chosen, "127.0.0.1", 0, None, lambda _entrance: None)
-    assert not changeover.is_waiting(chosen)
+    running = Thread(target=server.serve, args=(chosen, "127.0.0.1", 0, None, lambda _entrance: None))
+    running.start()
+    wait_until(lambda: not changeover.is_waiting(chosen))
+    servers[0].should_exit = True
+    running.join(20)
+    assert not running.is_alive()
