@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, NamedTuple
+from zlib import crc32
 
 import numpy as np
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from PIL import Image
-
-    from archive.types import Pixels
 
 START = b"\xff\xd8\xff"
 END = b"\xff\xd9"
@@ -120,7 +119,7 @@ def may_be_unfinished(image: Image.Image) -> bool:
     return set(np.unique(np.asarray(last_row)).tolist()) <= {127, 128}  # 127: CMYK is stored inverted
 
 
-def loss(structure: Structure, decoded: Callable[[bytes], Pixels]) -> str | None:
+def loss(structure: Structure, decoded: Callable[[bytes], Image.Image]) -> str | None:
     """What is missing of a JPEG that may be cut off, in words; None where at most the last few rows are.
 
     Raises:
@@ -138,15 +137,22 @@ def loss(structure: Structure, decoded: Callable[[bytes], Pixels]) -> str | None
     return None if structure.ends or structure.refined else "all but the coarsest of the picture is missing"
 
 
-def _lost_share(body: bytes, decoded: Callable[[bytes], Pixels]) -> float:
+def _lost_share(body: bytes, decoded: Callable[[bytes], Image.Image]) -> float:
     """The share of the rows at the bottom that depend on what is missing.
 
-    The picture is decoded with two different endings: the first row that differs is the first of them.
+    The picture is decoded with two different endings, one after the other, since a large one fills the memory that a
+    photo may take: the first row that differs is the first of them.
     """
     body = body.rstrip(b"\xff")
-    one, other = decoded(body + END), decoded(body + _FILLER + END)
-    differs = (one != other).any(axis=(1, 2))
-    return 1 - int(differs.argmax()) / len(differs) if differs.any() else 0.0
+    one, other = _checksums(decoded(body + END)), _checksums(decoded(body + _FILLER + END))
+    first = next((row for row, (left, right) in enumerate(zip(one, other, strict=True)) if left != right), len(one))
+    return 1 - first / len(one)
+
+
+def _checksums(image: Image.Image) -> list[int]:
+    """One for each row of a picture."""
+    strips = (image.crop((0, row, image.width, row + 1)) for row in range(image.height))
+    return [crc32(strip.tobytes()) for strip in strips]
 
 
 def _is_refined(found: _Found) -> bool:

@@ -38,8 +38,12 @@ PLAIN_SCANS = 12
 MAX_PIXELS = 100_000_000
 MAX_SIDE = 65_535
 
-MAX_PIXELS_PER_BYTE = 10_000
-"""A black PNG of one bit for each pixel reaches 8,240; more is a header that lies. JPEGs have a stricter rule."""
+MAX_PIXELS_OF_FORMAT = {"AVIF": 64_000_000, "HEIF": 64_000_000}
+"""Their decoders hold the picture three times over."""
+
+MAX_HOLLOW_PIXELS = 20_000_000
+MAX_PIXELS_PER_BYTE = 1_000
+"""A picture with more pixels than both allow is a header that lies, or of one colour: no photo. For JPEGs see there."""
 
 _ROWS_AT_ONCE = 512
 
@@ -172,9 +176,9 @@ def _photo_errors(content: bytes) -> Iterator[None]:
 
 def _decoded(content: bytes) -> DecodedPhoto:
     image, damage = _loaded_jpeg(content) if content.startswith(jpeg.START) else (_loaded(content), None)
-    about = metadata(image)
-    upright = _upright(image, about.turn)
-    return DecodedPhoto(_pixels(upright), SUFFIX_OF_FORMAT[str(image.format)], about.camera, about.stamps, damage)
+    about, suffix = metadata(image), SUFFIX_OF_FORMAT[str(image.format)]
+    image = _upright(image, about.turn)  # which lets go of the one that lies on its side
+    return DecodedPhoto(_pixels(image), suffix, about.camera, about.stamps, damage)
 
 
 def _pixels(image: Image.Image) -> Pixels:
@@ -207,12 +211,13 @@ def _loaded_jpeg(content: bytes) -> tuple[Image.Image, str | None]:
         return image, "a part of the file is all zeros"
     if structure.ends and not jpeg.may_be_unfinished(image):
         return image, None
-    return image, jpeg.loss(structure, lambda variant: np.asarray(_loaded(variant).convert("RGB")))
+    del image  # others of its size are coming
+    return _loaded(_mended(content)), jpeg.loss(structure, _loaded)
 
 
 def _loaded(content: bytes) -> Image.Image:
     image = _opened(content)
-    if image.width * image.height > len(content) * MAX_PIXELS_PER_BYTE:
+    if image.width * image.height > max(len(content) * MAX_PIXELS_PER_BYTE, MAX_HOLLOW_PIXELS):
         raise PhotoError(f"claims {image.width} x {image.height} pixels but has only {len(content)} bytes")
     image.load()
     return image
@@ -221,7 +226,8 @@ def _loaded(content: bytes) -> Image.Image:
 def _opened(content: bytes) -> Image.Image:
     """The header alone, with the size checked: nothing is decoded yet."""
     image = Image.open(BytesIO(content), formats=_formats())
-    if max(image.size) > MAX_SIDE or image.width * image.height > MAX_PIXELS:
+    most = MAX_PIXELS_OF_FORMAT.get(str(image.format), MAX_PIXELS)
+    if max(image.size) > MAX_SIDE or image.width * image.height > most:
         raise PhotoError(f"has {image.width} x {image.height} pixels, more than the archive takes")
     return image
 

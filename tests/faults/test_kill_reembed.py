@@ -52,7 +52,8 @@ def prepare(archive: Commands, folder: Path) -> tuple[Path, dict[str, float]]:
     """An archive for which another pair was chosen, and what it must answer."""
     photos = coloured_photos.day(folder / "card", PHOTOS, NOON)
     assert archive("ingest", folder / "card", "--home", folder / "prepared").code == 0
-    assert archive("models", "use", "--segmenter", "colours", "--embedder", "turned", "--home", folder / "prepared")
+    chosen = archive("models", "use", "--segmenter", "colours", "--embedder", "turned", "--home", folder / "prepared")
+    assert chosen.code == 0
     return folder / "prepared", expected(photos)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from dataclasses import asdict
 
 import pytest
 
@@ -36,13 +38,13 @@ def test_a_mutant_that_takes_too_much_is_named(
 
 
 def test_a_mutant_that_ends_its_process_is_named_and_the_next_ones_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    def ended(command: list[str], **_options: object) -> fuzz.subprocess.CompletedProcess[str]:
+    def ended(command: list[str], **_options: object) -> subprocess.CompletedProcess[str]:
         first, count = int(command[command.index("--from") + 1]), int(command[command.index("--mutants") + 1])
         if first == 0:
-            return fuzz.subprocess.CompletedProcess(command, -11, "0\n1\n2\n", "boom")
-        return fuzz.subprocess.CompletedProcess(command, 0, json.dumps({"mutants": count, "whole": count}), "")
+            return subprocess.CompletedProcess(command, -11, "0\n1\n2\n", "boom")
+        return subprocess.CompletedProcess(command, 0, json.dumps({"mutants": count, "whole": count}), "")
 
-    monkeypatch.setattr(fuzz.subprocess, "run", ended)
+    monkeypatch.setattr(subprocess, "run", ended)
     counts = fuzz.run(10, batch=10)
     assert counts.violations == ["2: ended the process with -11: boom"]
     assert (counts.mutants, counts.whole) == (10, 7)
@@ -52,5 +54,5 @@ def test_a_mutant_that_ends_its_process_is_named_and_the_next_ones_are_tried(mon
 @pytest.mark.timeout(14_400)
 def test_a_hundred_thousand_mutants_end_so() -> None:
     counts = fuzz.run(100_000)
-    print(json.dumps(fuzz.asdict(counts)))  # noqa: T201  (the figures that a sweep is for)
+    print(json.dumps(asdict(counts)))  # noqa: T201  (the figures that a sweep is for)
     assert counts.violations == []

@@ -381,8 +381,11 @@ def test_a_hundred_million_pixels_in_a_few_thousand_bytes_are_refused_before_the
 def test_a_header_that_lies_about_its_size_is_refused_before_it_takes_memory() -> None:
     content = bytearray(encoded(scenery(160, 120), "AVIF"))
     size = content.find(b"ispe") + 8
-    content[size : size + 8] = (9_999).to_bytes(4, "big") + (10_000).to_bytes(4, "big")
-    with pytest.raises(PhotoError, match="claims 9999 x 10000 pixels"):
+    content[size : size + 8] = (7_000).to_bytes(4, "big") + (8_000).to_bytes(4, "big")
+    with pytest.raises(PhotoError, match="claims 7000 x 8000 pixels"):
+        decode(bytes(content))
+    content[size : size + 8] = (8_001).to_bytes(4, "big") + (8_000).to_bytes(4, "big")
+    with pytest.raises(PhotoError, match="has 8001 x 8000 pixels, more than the archive takes"):
         decode(bytes(content))
 
 

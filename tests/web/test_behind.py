@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import sys
 import time
 from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
+import uvicorn
 
 from archive import bootstrap, changeover, parts
 from archive.settings import PairChoice
@@ -65,7 +67,7 @@ def test_nothing_is_begun_while_somebody_asks_or_nothing_waits(
     chosen: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun: list[object] = []
-    monkeypatch.setattr(behind.subprocess, "Popen", lambda *words, **_options: begun.append(words))
+    monkeypatch.setattr(subprocess, "Popen", lambda *words, **_options: begun.append(words))
     with at_work(chosen, Quiet(nothing), quiet_seconds=60.0):
         time.sleep(0.3)
     bootstrap.use_pair(chosen, PairChoice("colours", "colours"))
@@ -110,14 +112,14 @@ def test_it_is_quiet_since_the_last_answer_and_not_while_one_is_made() -> None:
 
 def test_the_server_itself_does_it(chosen: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """The whole of it: `archive serve`, with its own application and its own server, and nobody asking."""
-    servers: list[server.uvicorn.Server] = []
+    servers: list[uvicorn.Server] = []
 
-    class Kept(server.uvicorn.Server):
-        def __init__(self, config: server.uvicorn.Config) -> None:
+    class Kept(uvicorn.Server):
+        def __init__(self, config: uvicorn.Config) -> None:
             super().__init__(config)
             servers.append(self)
 
-    monkeypatch.setattr(server.uvicorn, "Server", Kept)
+    monkeypatch.setattr(uvicorn, "Server", Kept)
     monkeypatch.setattr(server, "Behind", lambda settings, quiet: Behind(settings, quiet, COMMAND, quiet_seconds=0.0))
     running = Thread(target=server.serve, args=(chosen, "127.0.0.1", 0, None, lambda _entrance: None))
     running.start()
