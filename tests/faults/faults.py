@@ -1,0 +1,88 @@
+"""The classes of faults: which points there are, and how many of them a sweep tries."""
+
+from __future__ import annotations
+
+import errno
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from tests.faults.disk import Fault, Mode
+from tests.faults.operations import COMMANDS
+from tests.faults.points import Bench, Row, tried
+from tests.faults.upgrades import UPGRADES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from tests.faults.operations import Operation
+
+    Sweep = Callable[[Path, "Chance"], Iterator[Row]]
+
+Point = TypeVar("Point")
+
+OPERATIONS: tuple[Operation, ...] = (*COMMANDS, *UPGRADES)
+TEARABLE = ("write ", "pwrite", "copy_file_range ", "sendfile")
+
+
+@dataclass(frozen=True)
+class Chance:
+    """How many points of each operation are tried, all where it is None, and on which operations."""
+
+    points: int | None = None
+    seed: int = 1
+    operations: frozenset[str] = frozenset()
+
+    def of(self, points: Sequence[Point]) -> list[Point]:
+        """Some of the points, in their order, or all."""
+        if self.points is None or self.points >= len(points):
+            return list(points)
+        chosen = random.Random(self.seed).sample(range(len(points)), self.points)
+        return [points[index] for index in sorted(chosen)]
+
+    def among(self, operations: Sequence[Operation]) -> Iterator[Operation]:
+        """The operations that are wanted."""
+        return (one for one in operations if not self.operations or one.name in self.operations)
+
+
+def kills(folder: Path, chance: Chance) -> Iterator[Row]:
+    """kill -9 before every changing call, and in the middle of every write."""
+    yield from _at_every_call("kill", _kills, folder, chance)
+
+
+def errors(folder: Path, chance: Chance) -> Iterator[Row]:
+    """EIO and ENOSPC at every changing call, once and ever after."""
+    yield from _at_every_call("error", _errors, folder, chance)
+
+
+def _kills(calls: Sequence[str]) -> list[Fault]:
+    numbered = list(enumerate(calls, 1))
+    torn = [Fault(Mode.TORN, number) for number, call in numbered if call.startswith(TEARABLE)]
+    return sorted([*(Fault(Mode.KILL, number) for number, _ in numbered), *torn], key=lambda fault: fault.number)
+
+
+def _errors(calls: Sequence[str]) -> list[Fault]:
+    modes = [(mode, error) for mode in (Mode.ONCE, Mode.FROM_THERE_ON) for error in (errno.EIO, errno.ENOSPC)]
+    return [Fault(mode, number, error) for number in range(1, len(calls) + 1) for mode, error in modes]
+
+
+def _at_every_call(
+    name: str, every: Callable[[Sequence[str]], list[Fault]], folder: Path, chance: Chance
+) -> Iterator[Row]:
+    for operation in chance.among(OPERATIONS):
+        here = folder / name / operation.name
+        here.mkdir(parents=True)
+        bench = Bench.of(operation, here, here / "place")
+        calls = bench.calls()
+        points = chance.of(every(calls))
+        yield tried(
+            Row(name, operation.name),
+            (
+                (f"{fault} ({calls[fault.number - 1]})", bench.strike(fault, ask_first=index % 2 == 0))
+                for index, fault in enumerate(points)
+            ),
+        )
+
+
+CLASSES: dict[str, Sweep] = {"kill": kills, "error": errors}
