@@ -9,7 +9,6 @@ import signal
 import traceback
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
-from importlib import import_module
 from io import StringIO
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -22,9 +21,6 @@ if TYPE_CHECKING:
 PATIENCE = 120
 """Seconds after which a child that still runs is taken to hang, and ended."""
 
-HEAVY = ("alembic.command", "alembic.config", "faiss", "sqlalchemy.dialects.sqlite", "PIL.JpegImagePlugin", "zxingcpp")
-"""What the commands import inside functions."""
-
 Value = TypeVar("Value")
 
 
@@ -36,13 +32,8 @@ class Ended(Generic[Value]):
     signal: int = 0
 
 
-def preload() -> None:
-    """Import what any command could need, and keep it where children share it."""
-    for name in cli.COMMANDS:
-        if name != "serve":
-            import_module(f"archive.cli.{name}")
-    for name in (*HEAVY, "archive.bootstrap", "archive.custody", "archive.backup", "archive.repair", "archive.reindex"):
-        import_module(name)
+def freeze() -> None:
+    """Keep all that is imported and made so far where children share it, instead of each copying what gc touches."""
     gc.collect()
     gc.freeze()
 

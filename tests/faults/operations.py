@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from archive.photos.reading import digest_of
 from tests import coloured_photos
-from tests.fakes import ColourEmbedder
+from tests.fakes import COLOURS, ColourEmbedder
 from tests.faults.oracle import belongings, differences, expected, leftovers, remains, unsound
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from tests.commands import Outcome, Run
@@ -23,6 +23,9 @@ PHOTOS = 5
 SEAL_AT = 6
 """Vectors that make a shard: a few photos'."""
 
+
+SIZE = (128, 96)
+"""Of a photo: as few pixels as show a square, since a sweep sees each photo some thousand times."""
 
 ERASING = ("forget", "backup more")
 """Operations after which nothing may be left of the first photo."""
@@ -111,7 +114,7 @@ class Command:
 
     def prepare(self, run: Run, folder: Path) -> None:
         """Make the card, and the archive that is there before."""
-        coloured_photos.day(folder / "card", self.photos, NOON)
+        make_card(folder / "card", range(self.photos))
         self.begin(run, Place(folder))
 
     def act(self, run: Run, place: Place) -> Outcome:
@@ -164,6 +167,17 @@ def worthless(run: Run, place: Place) -> list[str]:
     return [] if looked.code == 0 else [f"the backup is no good: {looked.out}{looked.err}"]
 
 
+def make_card(folder: Path, numbers: Iterable[int]) -> None:
+    """A folder of small photos, each different: a square in one of the colours wanders."""
+    folder.mkdir(parents=True, exist_ok=True)
+    colours = [name for name in COLOURS if name != "grey"]
+    for number in numbers:
+        left, top = 4 + 9 * number % 80, 4 + 7 * number % 50
+        squares = {colours[number % len(colours)]: (left, top, left + 40, top + 36)}
+        taken = NOON + timedelta(minutes=number)
+        (folder / f"IMG_{number:04d}.jpg").write_bytes(coloured_photos.jpeg(squares, taken, SIZE))
+
+
 def unclear(told: Told) -> list[str]:
     """What is wrong with the words in which a command ended."""
     if told.code is None:
@@ -184,10 +198,7 @@ def _ingested(run: Run, place: Place) -> None:
 
 def _ingested_before_more_came(run: Run, place: Place) -> None:
     _ingested(run, place)
-    coloured_photos.day(place.folder / "late", 2 * PHOTOS, NOON + timedelta(hours=1))
-    for path in sorted((place.folder / "late").iterdir())[PHOTOS:]:
-        path.rename(place.card / path.name)
-    shutil.rmtree(place.folder / "late")
+    make_card(place.card, range(PHOTOS, PHOTOS + 3))
 
 
 def _to_embed_anew(run: Run, place: Place) -> None:
@@ -209,8 +220,8 @@ def _backed_up(run: Run, place: Place) -> None:
 def _changed_since_the_backup(run: Run, place: Place) -> None:
     _backed_up(run, place)
     assert run("forget", 1, "--yes", "--home", place.home).code == 0
-    coloured_photos.write(place.card / "LATE.jpg", {"red": (50, 60, 110, 120)}, NOON + timedelta(hours=1))
-    assert run("ingest", place.card / "LATE.jpg", "--home", place.home).code == 0
+    make_card(place.card, [PHOTOS])
+    assert run("ingest", place.card, "--home", place.home).code == 0
 
 
 def _damaged(run: Run, place: Place) -> None:
@@ -247,7 +258,7 @@ def _stay_without_the_first(every: dict[str, float]) -> Bounds:
 
 
 COMMANDS = (
-    Command("ingest", lambda place: ("ingest", place.card, "--home", place.home), _nothing, _come, PHOTOS + 4),
+    Command("ingest", lambda place: ("ingest", place.card, "--home", place.home), _nothing, _come, PHOTOS + 1),
     Command(
         "ingest more",
         lambda place: ("ingest", place.card, "--home", place.home),

@@ -11,7 +11,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from archive.catalog.writer import Catalog
-from tests.faults.children import in_child, run
+from tests.faults.children import freeze, in_child, run
 from tests.faults.disk import Fault, Mode, arm, cut_power, disarm
 from tests.faults.operations import Operation, Place, Told, Verdict
 
@@ -67,10 +67,18 @@ class Bench:
 
     @classmethod
     def of(cls, operation: Operation, folder: Path, place: Path) -> Bench:
-        """Prepare it below `folder`; it will be done at `place`."""
-        prepared = folder / "prepared"
-        in_child(lambda: operation.prepare(run, prepared))
-        return cls(operation, prepared, Place(place), folder / "told")
+        """Prepare it below `folder`; it will be done at `place`.
+
+        It is done once undisturbed, in this process: what that imports and works out, every child has from then on.
+        """
+        operation.prepare(run, folder / "prepared")
+        bench = cls(operation, folder / "prepared", Place(place), folder / "told")
+        bench.begin()
+        done = operation.act(run, bench.place)
+        wrong = operation.judge(run, bench.place, Told(done.code, done.err), ask_first=True)
+        assert wrong == ([], []), wrong
+        freeze()
+        return bench
 
     def begin(self) -> None:
         """Make the place as it was before."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from archive import parts, settings
 from tests.coloured_archive import install
-from tests.faults import children, disk, faults
+from tests.faults import disk, faults
 from tests.faults.operations import SEAL_AT, OtherEmbedder
 
 if TYPE_CHECKING:
@@ -43,7 +43,6 @@ def begin() -> None:
     settings.SEAL_AT = SEAL_AT
     os.environ["ARCHIVE_HOME"] = os.environ["ARCHIVE_WEIGHTS"] = os.devnull
     os.umask(0o077)
-    children.preload()
 
 
 def line(values: tuple[object, ...]) -> str:
