@@ -69,7 +69,7 @@ def _library() -> ctypes.CDLL:
     library = ctypes.CDLL(None)
     library.disk_arm.argtypes = (*[ctypes.c_int, ctypes.c_long] * 2, ctypes.c_char_p, ctypes.c_int)
     library.disk_seen.restype = ctypes.c_long
-    library.disk_cut_power.argtypes = (ctypes.c_char_p,)
+    library.disk_cut_power.argtypes = library.disk_write_back.argtypes = (ctypes.c_char_p,)
     return library
 
 
@@ -87,3 +87,8 @@ def disarm() -> bool:
 def cut_power(folder: Path) -> None:
     """The file system of the folder loses whatever was not synced, and does nothing any more."""
     _library().disk_cut_power(os.fsencode(folder))
+
+
+def write_back(folder: Path) -> None:
+    """Everything that was written to the file system of the folder is on its disk."""
+    _library().disk_write_back(os.fsencode(folder))

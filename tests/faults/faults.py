@@ -7,10 +7,13 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from tests.faults import pulled_card
 from tests.faults.disk import Fault, Mode
 from tests.faults.operations import COMMANDS
 from tests.faults.points import Bench, Row, tried
+from tests.faults.pulled_card import Loss, Way
 from tests.faults.upgrades import UPGRADES
+from tests.faults.volumes import KINDS, volume
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -56,6 +59,42 @@ def errors(folder: Path, chance: Chance) -> Iterator[Row]:
     yield from _at_every_call("error", _errors, folder, chance)
 
 
+def power(folder: Path, chance: Chance) -> Iterator[Row]:
+    """The power goes before a changing call, or after the last: what was not synced is lost, all of it or a part."""
+    for kind in KINDS:
+        with volume(kind, folder / kind) as disk:
+            for operation in chance.among(OPERATIONS):
+                here = folder / f"power {kind}" / operation.name
+                here.mkdir(parents=True)
+                bench = Bench.of(operation, here, disk.folder / "place")
+                points = chance.of(_cuts(len(bench.calls()), random.Random(chance.seed)))
+                strikes = (
+                    (fault, bench.strike(fault, disk.mount_again, ask_first=index % 2 == 0))
+                    for index, fault in enumerate(points)
+                )
+                yield tried(Row(f"power {kind}", operation.name), strikes)
+
+
+def cards(folder: Path, chance: Chance) -> Iterator[Row]:
+    """The card is pulled, or vanishes, at every call that an ingest makes of it; or one of its files has gone bad."""
+    here = folder / "cards"
+    here.mkdir()
+    card = pulled_card.make(here)
+    asked = pulled_card.calls(here, card)
+    # The command line's first look is before the run: after it, a vanished card is an empty folder like any other.
+    numbers = {Way.PULLED: range(1, asked + 1), Way.VANISHED: range(2, asked + 1)}
+    numbers[Way.BAD_SECTOR] = range(pulled_card.PHOTOS)
+    for way in Way:
+        losses = [Loss(way, number) for number in numbers[way]]
+        yield tried(Row(str(way), "ingest"), ((loss, pulled_card.lose(here, card, loss)) for loss in chance.of(losses)))
+
+
+def _cuts(calls: int, chance: random.Random) -> list[Fault]:
+    """Every second time the system has written everything back at some moment before."""
+    early = [number % 2 and chance.randint(1, number) for number in range(1, calls + 2)]
+    return [Fault(Mode.POWER_CUT, number, early=moment) for number, moment in enumerate(early, 1)]
+
+
 def _kills(calls: Sequence[str]) -> list[Fault]:
     numbered = list(enumerate(calls, 1))
     torn = [Fault(Mode.TORN, number) for number, call in numbered if call.startswith(TEARABLE)]
@@ -85,4 +124,4 @@ def _at_every_call(
         )
 
 
-CLASSES: dict[str, Sweep] = {"kill": kills, "error": errors}
+CLASSES: dict[str, Sweep] = {"kill": kills, "error": errors, "power": power, "card": cards}

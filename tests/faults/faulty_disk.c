@@ -57,8 +57,8 @@ void disk_cut_power(const char *folder) {
     }
 }
 
-static void write_back(void) {
-    int descriptor = open(below, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+void disk_write_back(const char *folder) {
+    int descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (descriptor >= 0) {
         syncfs(descriptor);
         close(descriptor);
@@ -78,7 +78,7 @@ static int strike(const char *call, const char *path, int can_tear) {
     if (notes >= 0)
         dprintf(notes, "%s %s\n", call, path + below_length);
     if (count == early)
-        write_back();
+        disk_write_back(below);
     if (count < number || (count > number && mode != FROM_THERE_ON) || mode == COUNT)
         return CARRY_ON;
     atomic_store(&struck, 1);

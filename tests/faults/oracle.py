@@ -87,8 +87,9 @@ def belongings(home: Path, card: Path) -> list[str]:
     No photo may be there twice, and no file without a row.
     """
     truth: dict[str, set[bytes]] = {}
-    for path in card.iterdir():
-        truth.setdefault(digest_of(path.read_bytes()), set()).add(os.fsencode(path.name))
+    for path in card.rglob("*"):
+        if path.is_file():
+            truth.setdefault(digest_of(path.read_bytes()), set()).add(os.fsencode(path.relative_to(card)))
     query = "SELECT p.digest, s.path FROM photos p LEFT JOIN sources s ON s.photo_id = p.id"
     with closing(connect_to_read(home / "catalog.sqlite")) as connection:
         rows = [(digest.hex(), path) for digest, path in connection.execute(query)]

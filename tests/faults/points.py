@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from archive.catalog.writer import Catalog
 from tests.faults.children import freeze, in_child, run
-from tests.faults.disk import Fault, Mode, arm, cut_power, disarm
+from tests.faults.disk import Fault, Mode, arm, cut_power, disarm, write_back
 from tests.faults.operations import Operation, Place, Told, Verdict
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class Bench:
         """Do it with one fault, something `between`, and judge; None where the fault was not met."""
         self.begin()
         if fault.mode is Mode.POWER_CUT:
-            os.sync()
+            write_back(self.place.folder)
         ended = in_child(lambda: self._attempt(fault))
         if ended.value is not None and not ended.value[1] and fault.mode is not Mode.POWER_CUT:
             return None
@@ -117,12 +117,12 @@ class Bench:
         deadly = fault.mode in {Mode.KILL, Mode.TORN, Mode.POWER_CUT}
         if ended.signal and not (deadly and ended.signal == signal.SIGKILL):
             return Verdict([f"it ended by {signal.Signals(ended.signal).name}"], [])
-        told = self._what_it_told(ended.value[0] if ended.value else None)
+        told = told_at(self.told, ended.value[0] if ended.value else None)
         judged = in_child(lambda: self.operation.judge(run, self.place, told, ask_first=ask_first))
         return judged.value or Verdict([], [f"judging it ended by {signal.Signals(judged.signal).name}"])
 
     def _attempt(self, fault: Fault) -> tuple[Outcome, bool]:
-        listen(os.open(self.told, APPENDING))
+        listen(self.told)
         arm(fault, self.place.folder)
         done = self.operation.act(run, self.place)
         met = disarm()
@@ -130,14 +130,17 @@ class Bench:
             cut_power(self.place.folder)
         return done, met
 
-    def _what_it_told(self, done: Outcome | None) -> Told:
-        words = [line.split() for line in self.told.read_text().splitlines()] if self.told.exists() else []
-        kept, erased = (frozenset(digest for kind, digest in words if kind == wanted) for wanted in ("kept", "erased"))
-        return Told(done and done.code, done.err if done else "", kept, erased)
+
+def told_at(notes: Path, done: Outcome | None) -> Told:
+    """What was written to a file by `listen`, with what the command ended in; None where it was killed."""
+    words = [line.split() for line in notes.read_text().splitlines()] if notes.exists() else []
+    kept, erased = (frozenset(digest for kind, digest in words if kind == wanted) for wanted in ("kept", "erased"))
+    return Told(done and done.code, done.err if done else "", kept, erased)
 
 
-def listen(descriptor: int) -> None:
-    """Write to a descriptor what the catalog acknowledges from now on, as soon as it does."""
+def listen(notes: Path) -> None:
+    """Write to a file what the catalog acknowledges from now on, as soon as it does."""
+    descriptor = os.open(notes, APPENDING)
     add_photo, erase = Catalog.add_photo, Catalog.erase
 
     def adds(catalog: Catalog, new: NewPhoto, pair_id: int, pack: Pack) -> int:

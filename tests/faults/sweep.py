@@ -18,6 +18,7 @@ from archive import parts, settings
 from tests.coloured_archive import install
 from tests.faults import disk, faults
 from tests.faults.operations import SEAL_AT, OtherEmbedder
+from tests.faults.volumes import keep_mounts_apart
 
 if TYPE_CHECKING:
     from tests.faults.points import Row
@@ -43,11 +44,12 @@ def begin() -> None:
     settings.SEAL_AT = SEAL_AT
     os.environ["ARCHIVE_HOME"] = os.environ["ARCHIVE_WEIGHTS"] = os.devnull
     os.umask(0o077)
+    keep_mounts_apart()
 
 
 def line(values: tuple[object, ...]) -> str:
     fault, operation, *numbers = map(str, values)
-    return f"{fault:12}{operation:20}" + "".join(f"{number:>12}" for number in numbers)
+    return f"{fault:14}{operation:20}" + "".join(f"{number:>12}" for number in numbers)
 
 
 def told(row: Row) -> str:
