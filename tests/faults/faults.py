@@ -5,27 +5,36 @@ from __future__ import annotations
 import errno
 import random
 from dataclasses import dataclass
+from time import perf_counter
 from typing import TYPE_CHECKING, TypeVar
 
-from tests.faults import pulled_card
+from archive import ingest
+from tests.faults import crowd, damage, pulled_card
 from tests.faults.disk import Fault, Mode
 from tests.faults.operations import COMMANDS
 from tests.faults.points import Bench, Row, tried
 from tests.faults.pulled_card import Loss, Way
 from tests.faults.upgrades import UPGRADES
-from tests.faults.volumes import KINDS, volume
+from tests.faults.volumes import KINDS, enlarge, in_memory, volume
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from tests.faults.operations import Operation
+    from tests.faults.operations import Operation, Verdict
 
     Sweep = Callable[[Path, "Chance"], Iterator[Row]]
 
 Point = TypeVar("Point")
 
 OPERATIONS: tuple[Operation, ...] = (*COMMANDS, *UPGRADES)
+STEP = 16
+"""Kilobytes between two sizes of a disk."""
+
+ROOMY = 64 << 10
+ROUNDS = 20
+FLIPS = 500
+
 TEARABLE = ("write ", "pwrite", "copy_file_range ", "sendfile")
 
 
@@ -89,6 +98,56 @@ def cards(folder: Path, chance: Chance) -> Iterator[Row]:
         yield tried(Row(str(way), "ingest"), ((loss, pulled_card.lose(here, card, loss)) for loss in chance.of(losses)))
 
 
+def full(folder: Path, chance: Chance) -> Iterator[Row]:
+    """A disk in memory that is full before, during and at the end of everything that is done on it; later it grows."""
+    looks_for_room, ingest.require_room = ingest.require_room, lambda *_arguments: None
+    for operation in chance.among(OPERATIONS):
+        here = folder / "full" / operation.name
+        (here / "disk").mkdir(parents=True)
+        bench = Bench.of(operation, here, here / "disk" / "place")
+        sizes = chance.of([size for size in range(0, bench.room(), STEP)])
+        yield tried(Row("disk full", operation.name), ((f"{size} KB", _fill(bench, size)) for size in sizes))
+    ingest.require_room = looks_for_room
+
+
+def _fill(bench: Bench, kilobytes: int) -> Verdict | None:
+    """Do it where so much is free."""
+    before = bench.size()
+    with in_memory(bench.place.folder.parent, before + kilobytes) as disk:
+        return bench.strike(Fault(Mode.COUNT), lambda: enlarge(disk, ROOMY), ask_first=kilobytes % (2 * STEP) == 0)
+
+
+def crowds(folder: Path, chance: Chance) -> Iterator[Row]:
+    """Eight readers during an ingest and during a forget, whose answers are the points; two ingests at once."""
+    for name in ("ingest", "forget"):
+        row, began = Row("8 readers", name), perf_counter()
+        for number in range(chance.points or ROUNDS):
+            answers, verdict = crowd.disturb(folder / "crowd", name)
+            row.add(f"round {number}", verdict)
+            row.points += answers - 1
+            row.converged += (answers - 1) * (not verdict.again)
+        row.seconds = perf_counter() - began
+        yield row
+    rounds = range(chance.points or ROUNDS)
+    yield tried(Row("2 writers", "ingest"), ((f"round {number}", crowd.both(folder / "both")) for number in rounds))
+
+
+def rot(folder: Path, chance: Chance) -> Iterator[Row]:
+    """One flipped bit in the catalog, in a file of the index, in an original."""
+    place = damage.archive_at_rest(folder / "rot")
+    for kind in damage.KINDS:
+        points = ((f"seed {seed}", damage.rot(place, folder / "rotten", kind, seed)) for seed in range(chance.points or FLIPS))
+        yield tried(Row("bit flipped", kind), points)
+
+
+def stale(folder: Path, chance: Chance) -> Iterator[Row]:
+    """An older catalog, after each of its photos, under the newest index and among the newest originals."""
+    place = damage.older_catalogs(folder / "stale")
+    ages = chance.of(range(1, damage.PHOTOS))
+    points = ((f"{age} photos", damage.put_back(place, folder / "put back", age)) for age in ages)
+    yield tried(Row("older catalog", "query, ingest"), points)
+
+
 def _cuts(calls: int, chance: random.Random) -> list[Fault]:
     """Every second time the system has written everything back at some moment before."""
     early = [number % 2 and chance.randint(1, number) for number in range(1, calls + 2)]
@@ -124,4 +183,4 @@ def _at_every_call(
         )
 
 
-CLASSES: dict[str, Sweep] = {"kill": kills, "error": errors, "power": power, "card": cards}
+CLASSES: dict[str, Sweep] = {"kill": kills, "error": errors, "power": power, "card": cards, "full": full, "crowd": crowds, "rot": rot, "stale": stale}

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
     Between = Callable[[], None]
 
+PAGE = 4096
+WHILE_IT_IS_DONE = 1024
+"""Kilobytes of SQLite's log, and of copies that go again."""
+
 APPENDING = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 
 
@@ -105,13 +109,25 @@ class Bench:
         assert not [call for call in found if " /card" in call], "it changes the card"
         return found
 
+    def size(self) -> int:
+        """Kilobytes that the place takes before, a page for each folder and each file's last one."""
+        files = [path.stat() for path in self.prepared.rglob("*")]
+        return sum(-(-file.st_size // PAGE) * PAGE for file in files) // 1024 + len(files) * PAGE // 1024
+
+    def room(self) -> int:
+        """Kilobytes that are free in a place where all of it can be done, and some more."""
+        self.begin()
+        in_child(lambda: self.operation.act(run, self.place))
+        grown = sum(path.stat().st_size for path in self.place.folder.rglob("*") if path.is_file()) // 1024
+        return max(grown - self.size(), 0) + WHILE_IT_IS_DONE
+
     def strike(self, fault: Fault, between: Between = lambda: None, *, ask_first: bool) -> Verdict | None:
         """Do it with one fault, something `between`, and judge; None where the fault was not met."""
         self.begin()
         if fault.mode is Mode.POWER_CUT:
             write_back(self.place.folder)
         ended = in_child(lambda: self._attempt(fault))
-        if ended.value is not None and not ended.value[1] and fault.mode is not Mode.POWER_CUT:
+        if ended.value is not None and not ended.value[1] and fault.mode not in {Mode.POWER_CUT, Mode.COUNT}:
             return None
         between()
         deadly = fault.mode in {Mode.KILL, Mode.TORN, Mode.POWER_CUT}
