@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, TypeVar
 
 from archive import ingest
-from tests.faults import crowd, damage, pulled_card
+from tests.faults import crowd, damage, disk, pulled_card, volumes
 from tests.faults.disk import Fault, Mode
 from tests.faults.operations import COMMANDS
 from tests.faults.points import Bench, Row, tried
@@ -71,14 +71,14 @@ def errors(folder: Path, chance: Chance) -> Iterator[Row]:
 def power(folder: Path, chance: Chance) -> Iterator[Row]:
     """The power goes before a changing call, or after the last: what was not synced is lost, all of it or a part."""
     for kind in KINDS:
-        with volume(kind, folder / kind) as disk:
+        with volume(kind, folder / kind) as mounted:
             for operation in chance.among(OPERATIONS):
                 here = folder / f"power {kind}" / operation.name
                 here.mkdir(parents=True)
-                bench = Bench.of(operation, here, disk.folder / "place")
+                bench = Bench.of(operation, here, mounted.folder / "place")
                 points = chance.of(_cuts(len(bench.calls()), random.Random(chance.seed)))
                 strikes = (
-                    (fault, bench.strike(fault, disk.mount_again, ask_first=index % 2 == 0))
+                    (fault, bench.strike(fault, mounted.mount_again, ask_first=index % 2 == 0))
                     for index, fault in enumerate(points)
                 )
                 yield tried(Row(f"power {kind}", operation.name), strikes)
@@ -113,8 +113,8 @@ def full(folder: Path, chance: Chance) -> Iterator[Row]:
 def _fill(bench: Bench, kilobytes: int) -> Verdict | None:
     """Do it where so much is free."""
     before = bench.size()
-    with in_memory(bench.place.folder.parent, before + kilobytes) as disk:
-        return bench.strike(Fault(Mode.COUNT), lambda: enlarge(disk, ROOMY), ask_first=kilobytes % (2 * STEP) == 0)
+    with in_memory(bench.place.folder.parent, before + kilobytes) as small:
+        return bench.strike(Fault(Mode.COUNT), lambda: enlarge(small, ROOMY), ask_first=kilobytes % (2 * STEP) == 0)
 
 
 def crowds(folder: Path, chance: Chance) -> Iterator[Row]:
@@ -184,3 +184,12 @@ def _at_every_call(
 
 
 CLASSES: dict[str, Sweep] = {"kill": kills, "error": errors, "power": power, "card": cards, "full": full, "crowd": crowds, "rot": rot, "stale": stale}
+
+
+def missing(name: str) -> str | None:
+    """Why the faults of a class cannot be had here; None where they can."""
+    if reason := disk.missing():
+        return reason
+    if name == "card":
+        return pulled_card.missing()
+    return volumes.missing() if name in {"power", "full"} else None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from archive.photos.reading import digest_of
 from tests import coloured_photos
 from tests.fakes import COLOURS, ColourEmbedder
-from tests.faults.oracle import belongings, differences, expected, leftovers, remains, unsound
+from tests.faults.oracle import belongings, differences, expected, leftovers, not_whole, remains, unsound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -134,7 +134,7 @@ class Command:
             pass
         elif (place.home / "catalog.sqlite").exists():
             asked = place.home if ask_first else shutil.copytree(place.home, place.folder / "asked")
-            wrong += differences(run, asked, must, may)
+            wrong += not_whole(place.home, must) + differences(run, asked, must, may)
         elif must:
             wrong.append("there is no archive, and there was one")
         if self.name == "backup more":

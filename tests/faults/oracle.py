@@ -62,6 +62,13 @@ def differences(archive: Run, home: Path, truth: dict[str, float], maybe: dict[s
     ]
 
 
+def not_whole(home: Path, digests: Iterable[str]) -> list[str]:
+    """The originals that are not there, or are not what their name says."""
+    there = {path.stem: path for path in (home / "originals").rglob("*.jpg")}
+    lost = [digest for digest in digests if digest not in there or digest_of(there[digest].read_bytes()) != digest]
+    return [f"the original {digest} is lost" for digest in lost]
+
+
 def is_unborn(outcome: Outcome) -> bool:
     """Whether a command found no archive, since its first writer was cut off before there was one."""
     said = outcome.out + outcome.err

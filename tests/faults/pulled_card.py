@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from archive.photos.reading import digest_of
 from tests.faults.children import freeze, in_child, run
 from tests.faults.operations import Told, Verdict, make_card, unclear
-from tests.faults.oracle import belongings, differences, expected, leftovers, unsound
+from tests.faults.oracle import belongings, differences, expected, leftovers, not_whole, unsound
 from tests.faults.points import listen, told_at
 
 if TYPE_CHECKING:
@@ -252,7 +252,7 @@ def judge(home: Path, card: Path, told: Told, loss: Loss) -> Verdict:
     else:
         after = unclear(Told(3, told.words)) if told.code == 4 else [f"it ended with {told.code}: {told.words}"]
     if (home / "catalog.sqlite").exists() and must:
-        after += differences(run, home, must, {}) + unsound(run("check", "--data", "--home", home))
+        after += not_whole(home, must) + differences(run, home, must, {}) + unsound(run("check", "--data", "--home", home))
     done = run("ingest", card, "--home", home)
     again = [] if done.code == 0 else [f"run again, it ended with {done.code}: {done.err}"]
     again += differences(run, home, every, {}) + unsound(run("check", "--data", "--home", home))
