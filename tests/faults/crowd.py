@@ -7,7 +7,6 @@ import shutil
 import time
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archive import bootstrap
@@ -18,6 +17,8 @@ from tests.faults.oracle import belongings, differences, expected, unsound
 from tests.faults.points import listen, told_at
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.commands import Outcome
 
 READERS = 8
@@ -73,7 +74,10 @@ class Crowd:
             answering = reader.answering()
             if answering is None:
                 return ["nothing answers"]
-            once = {photo.digest for photo in reader.photos([pack.photo_id for _, pack in reader.packs(answering[0])]).values()}
+            once = {
+                photo.digest
+                for photo in reader.photos([pack.photo_id for _, pack in reader.packs(answering[0])]).values()
+            }
             count = reader.photo_count()
             time.sleep(HELD_FOR)
             wrong = [] if len(once) == count else [f"{count} photos, {len(once)} packs"]
@@ -136,5 +140,7 @@ def both(folder: Path) -> Verdict:
     ended: list[Outcome | None] = [end(*one).value for one in two]
     codes = sorted(one.code if one else -1 for one in ended)
     after = [] if codes in ([0, 0], [0, 75]) else [f"they ended with {codes}"]
-    again = differences(run, place.home, expected(sorted(place.card.iterdir())), {}) + belongings(place.home, place.card)
+    again = differences(run, place.home, expected(sorted(place.card.iterdir())), {}) + belongings(
+        place.home, place.card
+    )
     return Verdict(after, again + unsound(run("check", "--data", "--home", place.home)))

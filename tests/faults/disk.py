@@ -1,4 +1,4 @@
-"""The faulty disk of `faulty_disk.c`, from Python: compiled once, preloaded into a new interpreter, armed by children."""
+"""The faulty disk of `faulty_disk.c`, from Python: compiled, preloaded into a new interpreter, armed by its children."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def missing() -> str | None:
 
 
 def run_again_with_it(module: str) -> None:
-    """Replace this process by one over the faulty disk, unless it is that one; it has no threads, so that it can fork."""
+    """Replace this process by one over the faulty disk, unless it is that one. It has no threads: it is to fork."""
     if os.environ.pop(PRELOADED, None) == str(os.getpid()):
         # What was preloaded is in this process for good; those that it starts do without.
         shutil.rmtree(Path(os.environ.pop("LD_PRELOAD")).parent)

@@ -105,7 +105,7 @@ def full(folder: Path, chance: Chance) -> Iterator[Row]:
         here = folder / "full" / operation.name
         (here / "disk").mkdir(parents=True)
         bench = Bench.of(operation, here, here / "disk" / "place")
-        sizes = chance.of([size for size in range(0, bench.room(), STEP)])
+        sizes = chance.of(range(0, bench.room(), STEP))
         yield tried(Row("disk full", operation.name), ((f"{size} KB", _fill(bench, size)) for size in sizes))
     ingest.require_room = looks_for_room
 
@@ -136,7 +136,9 @@ def rot(folder: Path, chance: Chance) -> Iterator[Row]:
     """One flipped bit in the catalog, in a file of the index, in an original."""
     place = damage.archive_at_rest(folder / "rot")
     for kind in damage.KINDS:
-        points = ((f"seed {seed}", damage.rot(place, folder / "rotten", kind, seed)) for seed in range(chance.points or FLIPS))
+        points = (
+            (f"seed {seed}", damage.rot(place, folder / "rotten", kind, seed)) for seed in range(chance.points or FLIPS)
+        )
         yield tried(Row("bit flipped", kind), points)
 
 
@@ -183,7 +185,16 @@ def _at_every_call(
         )
 
 
-CLASSES: dict[str, Sweep] = {"kill": kills, "error": errors, "power": power, "card": cards, "full": full, "crowd": crowds, "rot": rot, "stale": stale}
+CLASSES: dict[str, Sweep] = {
+    "kill": kills,
+    "error": errors,
+    "power": power,
+    "card": cards,
+    "full": full,
+    "crowd": crowds,
+    "rot": rot,
+    "stale": stale,
+}
 
 
 def missing(name: str) -> str | None:

@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 from dataclasses import dataclass
-from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from tests.faults.operations import Operation, Place, Told, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     from archive.catalog.writer import NewPhoto
     from archive.types import Pack

@@ -71,7 +71,7 @@ def missing() -> str | None:
     if os.geteuid() != 0:
         return "needs root, who may mount without asking"
     try:
-        import mfusepy  # noqa: F401, PLC0415
+        import mfusepy  # noqa: F401
     except (ImportError, OSError) as error:
         return f"needs mfusepy and libfuse ({error})"
     return None
@@ -120,7 +120,7 @@ class Reader:
 
     def serve(self) -> None:
         """Answer until the mount is taken away."""
-        import mfusepy  # noqa: PLC0415
+        import mfusepy
 
         reader = self
 
@@ -134,7 +134,7 @@ class Reader:
                 return {name: getattr(found, name) for name in names} | times
 
             def readdir(self, path: str, _fh: int) -> list[str]:
-                return [".", "..", *sorted(os.listdir(reader.answer(path)))]
+                return [".", "..", *sorted(entry.name for entry in reader.answer(path).iterdir())]
 
             def open(self, path: str, flags: int) -> int:
                 if flags & (os.O_WRONLY | os.O_RDWR):
@@ -191,7 +191,7 @@ def wait_for_mount(mounted: Path, device: int) -> None:
 
 def make(folder: Path) -> Path:
     """A card with photos in two folders; what each point will need of it is loaded and worked out here."""
-    import mfusepy  # noqa: F401, PLC0415
+    import mfusepy  # noqa: F401
 
     card = folder / "card"
     make_card(card / "DCIM" / "100", range(PHOTOS // 2))
@@ -252,7 +252,9 @@ def judge(home: Path, card: Path, told: Told, loss: Loss) -> Verdict:
     else:
         after = unclear(Told(3, told.words)) if told.code == 4 else [f"it ended with {told.code}: {told.words}"]
     if (home / "catalog.sqlite").exists() and must:
-        after += not_whole(home, must) + differences(run, home, must, {}) + unsound(run("check", "--data", "--home", home))
+        after += (
+            not_whole(home, must) + differences(run, home, must, {}) + unsound(run("check", "--data", "--home", home))
+        )
     done = run("ingest", card, "--home", home)
     again = [] if done.code == 0 else [f"run again, it ended with {done.code}: {done.err}"]
     again += differences(run, home, every, {}) + unsound(run("check", "--data", "--home", home))
