@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Protocol
 from archive import shelving
 from archive.catalog.checking import Code, check_catalog
 from archive.catalog.copying import copy_catalog
+from archive.catalog.lock import LOCK_NAME
 from archive.catalog.reader import CatalogReader
-from archive.disk import make_private_directory, replace_file, sync
+from archive.disk import NEW_SUFFIX, make_private_directory, replace_file, sync
 from archive.errors import ArchiveError, CatalogDamaged, UsageError
 from archive.originals import Originals
 
@@ -39,6 +40,9 @@ MANIFEST = "archive-backup.json"
 FORMAT = 1
 _CATALOGS = "catalog-*.sqlite"
 _PARTIAL = "catalog.partial"
+_BEGUN = {LOCK_NAME, MANIFEST + NEW_SUFFIX}
+"""What a first backup leaves that was cut off before it could say what it is."""
+
 _COPY_CHUNK = 1 << 20
 
 
@@ -91,7 +95,7 @@ def refuse_other(settings: Settings, target: Path) -> None:
     if place.is_relative_to(home) or home.is_relative_to(place):
         raise UsageError(f"{target} and the archive's own folder lie inside one another; name a folder elsewhere")
     manifest = _read_manifest(target)
-    if manifest is None and target.exists() and any(path.name != "writer.lock" for path in target.iterdir()):
+    if manifest is None and target.exists() and any(path.name not in _BEGUN for path in target.iterdir()):
         raise UsageError(f"{target} is not empty and holds no backup; name an empty or a new folder")
     if manifest is not None and manifest.archive != archive:
         raise UsageError(f"{target} holds the backup of another archive; name another folder")
@@ -181,6 +185,7 @@ def _copy_originals(
     copy: CatalogReader, source: Originals, target: Originals, report: Report, watcher: Watcher, *, verify: bool = True
 ) -> None:
     """Copy what the target lacks. A damaged original is named and never copied over one that is whole."""
+    target.sweep()
     watcher.begin(copy.photo_count())
     for photo, size in copy.every_photo():
         report.photos += 1

@@ -128,6 +128,17 @@ class Source:
         except OSError as error:
             raise UsageError(f"{printable(os.fsencode(path))} cannot be read: {error.strerror}") from error
 
+    def raise_if_gone(self, cause: Exception) -> None:
+        """Say that the source went away, where that is what an error means.
+
+        Raises:
+            SourceVanished: it did.
+        """
+        if is_gone(self.path, self.device):
+            place = printable(os.fsencode(self.path))
+            message = f"{place} went away while it was read; connect it and run the same command again"
+            raise SourceVanished(message) from cause
+
 
 class Known(Protocol):
     """What the archive holds already."""
@@ -174,8 +185,12 @@ def ingest(
     require_room(files, destination.home, lambda file, size: destination.catalog.is_known_at(file.relative, size))
     watcher.begin(len(files))
     keeper = Timekeeper(destination.catalog)
-    provenance = Provenance(Card(path, files, _noting(report)), keeper, datetime.now(UTC), starts)
-    _take_in(_Walk(source, destination, provenance, report, watcher), files)
+    try:
+        provenance = Provenance(Card(path, files, _noting(report)), keeper, datetime.now(UTC), starts)
+        _take_in(_Walk(source, destination, provenance, report, watcher), files)
+    except OSError as error:
+        source.raise_if_gone(error)
+        raise
     report.sessions += provenance.audit(destination.catalog.session_numbers)
     report.retimed += keeper.retimed
 
@@ -304,10 +319,7 @@ def _read(file: FoundFile, source: Source) -> FileContent:
     try:
         return read_file(file.path)
     except (PhotoError, OSError) as error:
-        if is_gone(source.path, source.device):
-            place = printable(os.fsencode(source.path))
-            message = f"{place} went away while it was read; connect it and run the same command again"
-            raise SourceVanished(message) from error
+        source.raise_if_gone(error)
         if isinstance(error, PhotoError):
             raise
         raise PhotoError(error.strerror or type(error).__name__) from error

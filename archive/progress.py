@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any, Protocol
@@ -56,7 +57,8 @@ class Told:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._path.unlink(missing_ok=True)
+        with suppress(OSError):  # a file that stays is known to be old by its process, which is gone
+            self._path.unlink(missing_ok=True)
 
     def begin(self, files: int) -> None:
         """The run has found so many files more."""
@@ -81,7 +83,8 @@ class Told:
             beside.replace(self._path)
         except OSError:
             # Full or read-only: the run itself finds that out, and says so, where it matters.
-            beside.unlink(missing_ok=True)
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)
 
 
 def read(home: Path) -> Progress | None:

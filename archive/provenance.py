@@ -79,7 +79,8 @@ class Card:
 
     def __init__(self, source: Path, files: Iterable[FoundFile], on_error: Callable[[Path, str], None]) -> None:
         self._source = source
-        roots = {root for file in files if source.is_dir() and (root := camera_card.root_of(file.path))}
+        is_folder = source.is_dir()
+        roots = {root for file in files if is_folder and (root := camera_card.root_of(file.path))}
         if source.is_dir() and camera_card.is_card(source):
             roots.add(source)
         self.sessions = [session for root in sorted(roots) for session in camera_card.read(root, on_error)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
@@ -26,6 +26,13 @@ class Outcome:
         """The one JSON object on stdout."""
         parsed: dict[str, Any] = json.loads(self.out)
         return parsed
+
+
+class Run(Protocol):
+    """Runs a command, given as its words."""
+
+    def __call__(self, *arguments: object) -> Outcome:
+        """How it ended."""
 
 
 def heed_ctrl_c() -> None:

@@ -63,10 +63,13 @@ def is_safe(version: Sequence[int]) -> bool:
     return release >= (3, 51, 3) or (3, 50, 7) <= release < (3, 51) or (3, 44, 6) <= release < (3, 45)
 
 
-def connect_to_write(path: Path, *, foreign_keys: bool = True) -> sqlite3.Connection:
+def connect_to_write(
+    path: Path, *, foreign_keys: bool = True, patience_ms: int = BUSY_TIMEOUT_MS
+) -> sqlite3.Connection:
     """A connection for the one writer; the file must exist, an empty one will do. Transactions are begun by hand."""
+    patience = f"PRAGMA busy_timeout = {patience_ms}"
     keys = "PRAGMA foreign_keys = ON" if foreign_keys else "PRAGMA foreign_keys = OFF"
-    return _connect(path, "mode=rw", (*EVERY_CONNECTION, *WRITING_CONNECTION, keys))
+    return _connect(path, "mode=rw", (*EVERY_CONNECTION, patience, *WRITING_CONNECTION, keys))
 
 
 def connect_to_read(path: Path) -> sqlite3.Connection:

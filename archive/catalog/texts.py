@@ -27,7 +27,8 @@ def remember_text(path: Path, home: Path, space: str, text: str, vector: Vectors
     """
     with archive_errors(path):
         try:
-            with writer_lock(home), closing(connect_to_write(path)) as connection:
+            # A catalog that was copied here is not in WAL mode yet, and the query's own view keeps it from that.
+            with writer_lock(home), closing(connect_to_write(path, patience_ms=0)) as connection:
                 return _remember(connection, path, space, text, vector)
         except (ArchiveBusy, OSError, sqlite_module().OperationalError):
             return False  # busy, read-only or full; closing the connection undid what was begun

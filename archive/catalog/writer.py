@@ -103,7 +103,10 @@ class Catalog:
         """
         bring_to_head(path)
         with archive_errors(path):
-            return cls(writing_engine(path), path)
+            try:
+                return cls(writing_engine(path), path)
+            except DBAPIError as error:
+                raise error.orig or error from error
 
     def close(self) -> None:
         """Let go of the file."""

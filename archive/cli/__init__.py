@@ -98,6 +98,12 @@ def run(arguments: Sequence[str]) -> int:
         # The reader of a pipe went away, as `head` does; silence the interpreter's own flush at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        from archive.photos.names import printable
+
+        place = f"{printable(str(error.filename))}: " if error.filename else ""
+        reason = error.strerror or type(error).__name__
+        return _fail(f"{place}{reason}; put that right and run it again", ArchiveError.exit_code, verbose=verbose)
     except Exception as error:  # noqa: BLE001  (the last boundary: code 1 must not say "nothing seen")
         kind = type(error).__name__
         return _fail(

@@ -1,7 +1,8 @@
 """kill -9 at the system calls that change something, all through an ingest that also seals shards.
 
-An oracle that knows nothing of how ingest works judges each point: `check` must find no damage, what was acknowledged
-must be there whole, and the next run must end in the very state that an undisturbed run ends in.
+This is the real command in a process of its own, killed by strace; `tests.faults.sweep` kills at every call. An oracle
+that knows nothing of how ingest works judges each point: `check` must find no damage, what was acknowledged must be
+there whole, and the next run must end in the very state that an undisturbed run ends in.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 CHANGING = ("openat", "write", "pwrite64", "fsync", "fdatasync", "ftruncate", "rename", "unlink", "mkdir", "fchmod")
-POINTS_IN_CI = 48
+POINTS = 12
 SEAL_AT = 8
 KILLED = -9
 
@@ -101,7 +102,7 @@ def spread(counts: dict[str, int], points: int) -> list[tuple[str, int]]:
     total = sum(weights.values())
     chosen = []
     for name, weight in weights.items():
-        share = min(counts[name], max(2, round(points * weight / total)))
+        share = min(counts[name], max(1, round(points * weight / total)))
         # The last files are opened after everything that imports opens, so begin where the work begins.
         first = counts[name] // 2 if name == "openat" else 1
         step = (counts[name] - first) / max(1, share - 1)
@@ -133,14 +134,13 @@ def originals_in(home: Path) -> list[Path]:
     return list((home / "originals").rglob("*.jpg"))
 
 
-def sweep(archive: Commands, card: Path, folder: Path, points: int | None) -> tuple[int, list[str]]:
-    """Kill an ingest at the points; returns how many were hit and everything that was wrong."""
+def sweep(archive: Commands, card: Path, folder: Path) -> tuple[int, list[str]]:
+    """Kill an ingest at some points; returns how many were hit and everything that was wrong."""
     reference = folder / "reference"
     counts = calls(card, reference)
     expected = state(reference)
     assert len(expected) == 9
-    every = [(name, number) for name, count in counts.items() for number in range(1, count + 1)]
-    chosen = every if points is None else spread(counts, points)
+    chosen = spread(counts, POINTS)
 
     def kill(point: tuple[str, int]) -> bool:
         name, number = point
@@ -172,19 +172,6 @@ def test_a_killed_ingest_loses_nothing_and_the_next_run_completes_it(
 ) -> None:
     require_strace()
     monkeypatch.setattr(settings, "SEAL_AT", SEAL_AT)
-    hit, wrong = sweep(archive, card, tmp_path, POINTS_IN_CI)
+    hit, wrong = sweep(archive, card, tmp_path)
     assert wrong == []
-    assert hit >= 40, f"only {hit} points were hit"
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(7200)
-def test_an_ingest_killed_at_any_changing_call_loses_nothing(
-    archive: Commands, card: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    require_strace()
-    monkeypatch.setattr(settings, "SEAL_AT", SEAL_AT)
-    hit, wrong = sweep(archive, card, tmp_path, None)
-    print(f"{hit} kill points, {len(wrong)} violations")  # noqa: T201  (the figure that a sweep is for)
-    assert wrong == []
-    assert hit >= 300
+    assert hit >= POINTS - 2, f"only {hit} points were hit"
