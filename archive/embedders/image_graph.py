@@ -1,4 +1,4 @@
-"""The image tower of an open_clip model as graphs, so that crops are embedded without torch and several times faster."""
+"""The image tower of an open_clip model as graphs: crops are embedded without torch, and several times faster."""
 
 from __future__ import annotations
 
@@ -47,7 +47,10 @@ class GraphTower:
         """The tower's own rows, float32 (n, dim), of square crops."""
         batches = [pictures[start : start + BATCH] for start in range(0, len(pictures), BATCH)]
         rows: Vectors = np.concatenate(
-            [self._session.run(None, {"images": np.stack([self._prepare(crop) for crop in batch])})[0] for batch in batches]
+            [
+                self._session.run(None, {"images": np.stack([self._prepare(crop) for crop in batch])})[0]
+                for batch in batches
+            ]
         )
         return rows
 

@@ -39,7 +39,7 @@ WORTH = 1.2
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """How like the network its graphs are, from 0 to 1, by the measure of its kind; `usable` names those near enough."""
+    """How like the network its graphs are, from 0 to 1 by the measure of its kind; `usable` names the near enough."""
 
     exact: float
     int8: float

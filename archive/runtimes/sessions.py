@@ -22,8 +22,6 @@ def session(graph: Path) -> Any:  # noqa: ANN401  (onnxruntime has no types wort
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    # One input of a new shape after another would keep the largest memory that any of them needed.
-    options.enable_cpu_mem_arena = False
     chosen = providers(onnxruntime.get_available_providers())
     return onnxruntime.InferenceSession(str(graph), options, providers=chosen)
 
