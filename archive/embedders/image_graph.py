@@ -97,7 +97,8 @@ def _convert(folder: OpenClipFolder, target: Path) -> Likeness:
 
     tower = load_towers(folder).visual
     _export(tower, Preparation(folder), target / "exact.onnx")
-    quantise_products(target / "exact.onnx", target / "int8.onnx")
+    with quiet():
+        quantise_products(target / "exact.onnx", target / "int8.onnx")
     shown = crops()
     original = _unit(_torch_rows(tower, Preparation(folder), shown))
     exact, int8 = (
