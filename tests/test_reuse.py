@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pytest
 
-from archive.errors import PhotoError
+from archive.errors import PhotoError, SourceVanished
 from archive.observation import Observer
 from archive.protocols import RegionEmbedder
 from archive.reuse import SAME_WITHIN, Gate, Reuse, is_same, stamp, stood_at

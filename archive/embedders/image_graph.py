@@ -10,7 +10,7 @@ from PIL import Image
 
 from archive.embedders.quiet import quiet
 from archive.errors import WeightsRejected
-from archive.runtimes.kept import Graphs, Likeness, Precision
+from archive.runtimes.kept import PRECISIONS, Graphs, Likeness
 from archive.runtimes.pictures import crops
 from archive.runtimes.quantising import quantise_products
 from archive.runtimes.sessions import session
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from archive.embedders.folder import OpenClipFolder
+    from archive.runtimes.kept import Precision
     from archive.types import Pixels, Vectors
 
 EXACT_FROM = 0.99999
@@ -31,7 +32,11 @@ INT8_FROM = 0.995
 """The least mean cosine with the exact rows of a graph that may stand for it, under a name of its own."""
 
 BATCH = 8
-"""Crops that go through a graph together: larger batches are no faster, and need more memory."""
+"""Crops that go through an exact graph together: larger batches are no faster, and need more memory."""
+
+ALONE = 1
+"""An int8 graph measures what is multiplied anew at each run, over all of it: together with others, a crop would get
+a vector that depends on them. Alone it costs a tenth more."""
 
 RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
@@ -39,19 +44,16 @@ RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.
 class GraphTower:
     """One graph of an image tower at work; `folder` says how pixels become its input."""
 
-    def __init__(self, graph: Path, folder: OpenClipFolder) -> None:
+    def __init__(self, graph: Path, folder: OpenClipFolder, precision: Precision) -> None:
         self._graph = graph
+        self._together = ALONE if precision == "int8" else BATCH
         self._prepare = Preparation(folder)
 
     def rows(self, pictures: Sequence[Pixels]) -> Vectors:
         """The tower's own rows, float32 (n, dim), of square crops."""
-        batches = [pictures[start : start + BATCH] for start in range(0, len(pictures), BATCH)]
-        rows: Vectors = np.concatenate(
-            [
-                self._session.run(None, {"images": np.stack([self._prepare(crop) for crop in batch])})[0]
-                for batch in batches
-            ]
-        )
+        starts = range(0, len(pictures), self._together)
+        batches = [np.stack(list(map(self._prepare, pictures[at : at + self._together]))) for at in starts]
+        rows: Vectors = np.concatenate([self._session.run(None, {"images": batch})[0] for batch in batches])
         return rows
 
     @cached_property
@@ -102,11 +104,15 @@ def _convert(folder: OpenClipFolder, target: Path) -> Likeness:
     shown = crops()
     original = _unit(_torch_rows(tower, Preparation(folder), shown))
     exact, int8 = (
-        float((_unit(GraphTower(target / f"{name}.onnx", folder).rows(shown)) * original).sum(axis=1).mean())
-        for name in ("exact", "int8")
+        float((_unit(_tower(target, folder, precision).rows(shown)) * original).sum(axis=1).mean())
+        for precision in PRECISIONS
     )
     usable: list[Precision] = ["exact"] if exact >= EXACT_FROM else []
     return Likeness(exact, int8, (*usable, *(("int8",) if int8 >= INT8_FROM else ())))
+
+
+def _tower(target: Path, folder: OpenClipFolder, precision: Precision) -> GraphTower:
+    return GraphTower(target / f"{precision}.onnx", folder, precision)
 
 
 def _export(tower: Any, prepare: Preparation, path: Path) -> None:  # noqa: ANN401

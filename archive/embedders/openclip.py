@@ -116,7 +116,7 @@ class OpenClipEmbedder:
     def _graph_tower(self) -> GraphTower:
         if self._graphs is None:
             raise ValueError("there is no graph without a cache")
-        return GraphTower(self._graphs.path(self._precision), self._folder)
+        return GraphTower(self._graphs.path(self._precision), self._folder, self._precision)
 
     def _timings(self, kept: Graphs) -> dict[Runtime, float]:
         """Seconds for a few crops, by each runtime."""
@@ -125,10 +125,14 @@ class OpenClipEmbedder:
             machine(),
             {
                 "torch": lambda: seconds(lambda: self._by_torch(shown)),
-                "exact": lambda: seconds(lambda: GraphTower(kept.path("exact"), self._folder).rows(shown)),
-                "int8": lambda: seconds(lambda: GraphTower(kept.path("int8"), self._folder).rows(shown)),
+                "exact": lambda: self._seconds(kept, "exact", shown),
+                "int8": lambda: self._seconds(kept, "int8", shown),
             },
         )
+
+    def _seconds(self, kept: Graphs, precision: Precision, shown: Sequence[Pixels]) -> float:
+        tower = GraphTower(kept.path(precision), self._folder, precision)
+        return seconds(lambda: tower.rows(shown))
 
     @cached_property
     def _image_tower(self) -> ImageTower:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 Precision: TypeAlias = Literal["exact", "int8"]
 Runtime: TypeAlias = Literal["torch", "exact", "int8"]
 
+PRECISIONS: tuple[Precision, ...] = ("exact", "int8")
+
 FORMAT = 1
 """Changes with whatever changes the numbers of an int8 graph; it is part of such a graph's name."""
 
@@ -95,7 +97,7 @@ class Graphs:
         with tempfile.TemporaryDirectory(dir=self._folder, prefix=".half-") as scratch:
             likeness = self._convert(Path(scratch))
             files = {}
-            for name in ("exact.onnx", "int8.onnx"):
+            for name in (f"{precision}.onnx" for precision in PRECISIONS):
                 built = Path(scratch) / name
                 files[name] = _digest(built)
                 sync(built)

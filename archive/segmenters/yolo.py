@@ -110,10 +110,14 @@ class UltralyticsSegmenter:
             machine(),
             {
                 "torch": lambda: seconds(lambda: self._predictor(source=blue_first(shown))),
-                "exact": lambda: seconds(lambda: self._detector_of(kept.path("exact")).boxes(shown)),
-                "int8": lambda: seconds(lambda: self._detector_of(kept.path("int8")).boxes(shown)),
+                "exact": lambda: self._seconds(kept, "exact", shown),
+                "int8": lambda: self._seconds(kept, "int8", shown),
             },
         )
+
+    def _seconds(self, kept: Graphs, precision: Precision, shown: Pixels) -> float:
+        detector = self._detector_of(kept.path(precision))
+        return seconds(lambda: detector.boxes(shown))
 
     @cached_property
     def _detector(self) -> GraphDetector:
