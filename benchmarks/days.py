@@ -1,8 +1,8 @@
 """Photos to put a clock to, made from the pictures that come with ultralytics: 1600 x 1200, as the wearable takes them.
 
 A wearable-like day is a camera that mostly stands still: each scene is taken a few times with the noise of a sensor,
-every other photo of it with a thing in another place. How often that happens on a real day is an assumption; the reuse
-rates of real sequences are measured by `reuse_of`.
+every other photo of it with a thing in another place. How often that happens on a real day is an
+assumption; `benchmarks.reuse` measures real sequences.
 """
 
 from __future__ import annotations

@@ -24,7 +24,8 @@ def seconds(work: Callable[[], object]) -> float:
     device, it is the wall's.
     """
     work()
-    taken, began = [], perf_counter()
+    taken: list[float] = []
+    began = perf_counter()
     while len(taken) < ROUNDS or perf_counter() - began < LONG_ENOUGH:
         busy, wall = thread_time(), perf_counter()
         work()

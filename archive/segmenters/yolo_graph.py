@@ -91,7 +91,7 @@ def letterboxed(pixels: Pixels, size: int) -> View:
 
     height, width = pixels.shape[:2]
     scale = min(size / height, size / width)
-    across, down = round(width * scale), round(height * scale)
+    across, down = max(1, round(width * scale)), max(1, round(height * scale))
     small = pixels if (across, down) == (width, height) else cv2.resize(pixels, (across, down))
     spare_x, spare_y = (size - across) % STRIDE / 2, (size - down) % STRIDE / 2
     left, top = round(spare_x - 0.1), round(spare_y - 0.1)
