@@ -157,7 +157,9 @@ def index(settings: Settings, source: Catalog | CatalogReader, pair_id: int, pai
 
 
 @contextmanager
-def ingesting(settings: Settings, choice: PairChoice, *, even_forgotten: bool = False) -> Iterator[Destination]:
+def ingesting(
+    settings: Settings, choice: PairChoice, *, even_forgotten: bool = False, reuse: bool = True
+) -> Iterator[Destination]:
     """Everything an ingest needs, under the writer lock. A first ingest settles which pair the archive has.
 
     Raises:
@@ -193,6 +195,7 @@ def ingesting(settings: Settings, choice: PairChoice, *, even_forgotten: bool = 
             seal_at=settings.seal_at,
             workers=min(processors(), MOST_WORKERS),
             even_forgotten=even_forgotten,
+            reuse=reuse,
         )
 
 

@@ -23,6 +23,7 @@ from archive.photos.names import printable
 from archive.photos.quality import Look
 from archive.photos.reading import digest_of, read_file
 from archive.provenance import Card, Provenance, SessionAudit, count
+from archive.reuse import Reuse
 from archive.room import require_room
 from archive.timekeeping import Timekeeper
 
@@ -76,6 +77,8 @@ class Report:
     """Photos that were in already and whose time is known better now."""
     clocks: int = 0
     """Photos that show a clock, from which their session's time was learned."""
+    reuse: Reuse = field(default_factory=Reuse)
+    """What needed no look, since a photo before had shown it."""
 
     @property
     def files(self) -> int:
@@ -88,7 +91,8 @@ class Destination:
     """Where photos go: the archive's home, its catalog, originals and index, and the pair that observes them.
 
     `workers` photos are observed side by side; the index is sealed where `seal_at` vectors lie outside its shards.
-    With `even_forgotten`, a photo that was forgotten and is still on the card is taken in again.
+    With `even_forgotten`, a photo that was forgotten and is still on the card is taken in again. Without `reuse`, each
+    photo is looked at anew, whatever the ones before it show.
     """
 
     home: Path
@@ -102,6 +106,7 @@ class Destination:
     seal_at: int
     workers: int
     even_forgotten: bool = False
+    reuse: bool = True
     look: Look = field(default_factory=Look)
 
     def leaves_out(self, digest: str) -> bool:
@@ -327,7 +332,8 @@ def _read(file: FoundFile, source: Source) -> FileContent:
 
 def _take_in(walk: _Walk, files: Iterable[FoundFile]) -> None:
     destination, report = walk.destination, walk.report
-    for candidate, pack in destination.observer.observe_all(_candidates(files, walk), destination.workers):
+    reuse = report.reuse if destination.reuse else None
+    for candidate, pack in destination.observer.observe_all(_candidates(files, walk), destination.workers, reuse):
         _keep(candidate, pack, walk)
         walk.watcher.step()
         if report.new and report.new % SHELVE_EVERY == 0:

@@ -13,14 +13,18 @@ from archive.cleanup import CleanUp, clean
 from archive.errors import ArchiveError
 from archive.photos.crops import square
 from archive.protocols import RegionEmbedder
+from archive.reuse import NOTHING, Footprint, Gate, Step, is_same, stamp, stood_at
 from archive.types import Pack, Pair
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from concurrent.futures import Future
 
+    from numpy.typing import NDArray
+
     from archive.protocols import Embedder, Segmenter
-    from archive.types import Box, Pixels, Vectors
+    from archive.reuse import Reuse
+    from archive.types import Box, Pixels, Region, Vectors
 
 
 class HasPixels(Protocol):
@@ -64,16 +68,20 @@ class Observer:
         crops = [square(pixels, box, 0.0 if ordinal == 0 else self.context) for ordinal, box in enumerate(boxes)]
         return self.embedder.embed_images(crops)
 
-    def observe_all(self, photos: Iterable[Seen], workers: int) -> Iterator[tuple[Seen, Pack]]:
+    def observe_all(
+        self, photos: Iterable[Seen], workers: int, reuse: Reuse | None = None
+    ) -> Iterator[tuple[Seen, Pack]]:
         """Observe photos side by side, `workers` at a time; they come back in order, and few are held in memory.
 
-        Where the iterable ends in an error of the archive, as when a card is pulled, what it gave before that is still
-        observed and returned.
+        With `reuse`, what a photo before it has shown already is not looked at again, and is counted there. Where the
+        iterable ends in an error of the archive, as when a card is pulled, what it gave before that is still observed
+        and returned.
         """
         failure: ArchiveError | None = None
-        waiting: deque[tuple[Seen, Future[Pack]]] = deque()
+        waiting: deque[tuple[Seen, Waiting]] = deque()
         rest = iter(photos)
         with ThreadPoolExecutor(workers, thread_name_prefix="observer") as pool:
+            line = _Line(self, pool, reuse)
             try:
                 while failure is None:
                     try:
@@ -83,15 +91,46 @@ class Observer:
                     except ArchiveError as error:
                         failure = error
                         break
-                    waiting.append((photo, pool.submit(self.observe, photo.pixels)))
+                    waiting.append((photo, line.begin(photo.pixels)))
                     if len(waiting) > workers:
-                        yield _first(waiting)
+                        yield line.finish(*waiting.popleft())
                 while waiting:
-                    yield _first(waiting)
+                    yield line.finish(*waiting.popleft())
             finally:
                 pool.shutdown(cancel_futures=True)
         if failure is not None:
             raise failure
+
+    def observe_after(self, pixels: Pixels, before: Step | None, step: Step) -> tuple[Pack, int]:
+        """As `observe`, but for what the photo before shows as well; returns how many vectors are that one's, too."""
+        try:
+            height, width = pixels.shape[:2]
+            regions = clean(self.segmenter.segment(pixels), width, height, self.cleanup)
+            old = before.footprint.result() if before else NOTHING
+            pieces = [self._piece(pixels, region, ordinal, old) for ordinal, region in enumerate(regions)]
+            step.footprint.set_result(Footprint([one.box for one in pieces], [one.stamp for one in pieces]))
+        except BaseException:
+            step.footprint.set_result(NOTHING)
+            raise
+        fresh = [ordinal for ordinal, one in enumerate(pieces) if one.crop is not None]
+        vectors = np.empty((len(pieces), self.embedder.dim), np.float32)
+        vectors[fresh] = self.embedder.embed_images([one.crop for one in pieces if one.crop is not None])
+        if len(fresh) < len(pieces) and before is not None and before.pack is not None:
+            rows = before.pack.result()[0].vectors
+            carried = [(ordinal, one.old) for ordinal, one in enumerate(pieces) if one.crop is None]
+            vectors[[ordinal for ordinal, _ in carried]] = rows[[at for _, at in carried]]
+        boxes = np.array([one.box for one in pieces], dtype=np.int32)
+        confidences = np.array([region.confidence for region in regions], dtype=np.float32)
+        return Pack(0, boxes, confidences, vectors), len(pieces) - len(fresh)
+
+    def _piece(self, pixels: Pixels, region: Region, ordinal: int, old: Footprint) -> _Piece:
+        """A segment as it was before, where its place shows the same, else with a crop to be embedded."""
+        context = self.context if ordinal else 0.0
+        at = stood_at(region.box, old.boxes) if ordinal else (0 if old.boxes and old.boxes[0] == region.box else None)
+        if at is not None and is_same(stamp(square(pixels, old.boxes[at], context)), old.stamps[at]):
+            return _Piece(old.boxes[at], old.stamps[at], None, at)
+        crop = square(pixels, region.box, context)
+        return _Piece(region.box, stamp(crop), crop, -1)
 
     def pair(self, name: str, segmenter_source: str, embedder_source: str) -> Pair:
         """The pair that this observer is, identified to the byte: whatever changes a box or a vector is in it."""
@@ -105,6 +144,55 @@ class Observer:
         )
 
 
-def _first(waiting: deque[tuple[Seen, Future[Pack]]]) -> tuple[Seen, Pack]:
-    photo, observed = waiting.popleft()
-    return photo, observed.result()
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A segment on its way to its vector: from `crop`, or without one the vector `old` of the photo before."""
+
+    box: Box
+    stamp: NDArray[np.int16]
+    crop: Pixels | None
+    old: int
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A photo that is being looked at, or that `repeats` one which is."""
+
+    observed: Future[tuple[Pack, int]]
+    repeats: bool
+
+
+class _Line:
+    """Photos in their order: each learns what the one before it has shown."""
+
+    def __init__(self, observer: Observer, pool: ThreadPoolExecutor, reuse: Reuse | None) -> None:
+        self._observer = observer
+        self._pool = pool
+        self._reuse = reuse
+        self._gate = Gate()
+        self._last: Waiting | None = None
+        self._step: Step | None = None
+
+    def begin(self, pixels: Pixels) -> Waiting:
+        """Have a photo looked at, if need be."""
+        if self._reuse is not None and self._gate.repeats(pixels) and self._last is not None:
+            return Waiting(self._last.observed, repeats=True)
+        if self._reuse is None or isinstance(self._observer.embedder, RegionEmbedder):
+            observed = self._pool.submit(self._anew, pixels)
+        else:
+            before, self._step = self._step, Step()
+            observed = self._pool.submit(self._observer.observe_after, pixels, before, self._step)
+            self._step.pack = observed
+        self._last = Waiting(observed, repeats=False)
+        return self._last
+
+    def finish(self, photo: Seen, waiting: Waiting) -> tuple[Seen, Pack]:
+        """A photo with its pack, once it is there."""
+        pack, carried = waiting.observed.result()
+        if self._reuse is not None:
+            carried = len(pack) if waiting.repeats else carried
+            self._reuse.count(vectors=len(pack), carried=carried, repeats=waiting.repeats)
+        return photo, pack
+
+    def _anew(self, pixels: Pixels) -> tuple[Pack, int]:
+        return self._observer.observe(pixels), 0

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from archive.examples import Looking
     from archive.observation import Observer
     from archive.protocols import Embedder, Segmenter, TextEmbedder
+    from archive.runtimes.kept import Precision
     from archive.segmenters.one_look import OneLookNetwork
     from archive.settings import Settings
     from archive.types import Pair
@@ -72,9 +73,10 @@ def looking(pair: Pair, settings: Settings) -> Looking:
     from archive.examples import Looking
     from archive.observation import CONTEXT
     from archive.pairs.registry import PAIRS
+    from archive.runtimes.kept import precision_of
 
     _compute_side_by_side()
-    embedder = _embedder(pair.embedder_source, settings)
+    embedder = _embedder(pair.embedder_source, settings, precision_of(pair.space))
     if embedder.space != pair.space:
         raise SpaceMismatch(
             f"the files of the embedder {pair.embedder_source} changed since the archive was made with them; put them "
@@ -100,7 +102,9 @@ def observer(settings: Settings, choice: PairChoice, current: Pair | None) -> tu
     segmenter_source = choice.segmenter or named or (current.segmenter_source if current else "")
     embedder_source = choice.embedder or named or (current.embedder_source if current else "")
     name = segmenter_source if segmenter_source == embedder_source and segmenter_source in PAIRS else "custom"
-    segmenter, embedder = _segmenter(segmenter_source, settings), _embedder(embedder_source, settings)
+    kept = _kept_precisions(_absolute(segmenter_source), _absolute(embedder_source), current)
+    segmenter = _segmenter(segmenter_source, settings, kept[0])
+    embedder = _embedder(embedder_source, settings, kept[1])
     if name in PAIRS:
         seeing = Observer(segmenter, embedder, find(name).cleanup, find(name).crop_context)
     else:
@@ -112,6 +116,23 @@ def observer(settings: Settings, choice: PairChoice, current: Pair | None) -> tu
             "choose the new ones with `archive models use` and run `archive reindex`"
         )
     return seeing, pair
+
+
+def _kept_precisions(
+    segmenter_source: str, embedder_source: str, current: Pair | None
+) -> tuple[Precision | None, Precision | None]:
+    """The precisions that an archive was made with, for those parts that stay; None where this machine may choose.
+
+    An archive keeps its spaces wherever it is used, so a machine that would be faster with other ones goes without.
+    """
+    from archive.runtimes.kept import precision_of
+
+    if current is None:
+        return None, None
+    return (
+        precision_of(current.segmenter) if segmenter_source == current.segmenter_source else None,
+        precision_of(current.space) if embedder_source == current.embedder_source else None,
+    )
 
 
 def same(one: Pair, other: Pair) -> bool:
@@ -158,7 +179,7 @@ def _compute_side_by_side() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-def _segmenter(source: str, settings: Settings) -> Segmenter:
+def _segmenter(source: str, settings: Settings, precision: Precision | None) -> Segmenter:
     from archive.pairs import registry, shelf
     from archive.segmenters.sam import SamSegmenter, is_sam
     from archive.segmenters.yolo import UltralyticsSegmenter
@@ -178,10 +199,17 @@ def _segmenter(source: str, settings: Settings) -> Segmenter:
         return SEGMENTERS[spec.kind]()
     if spec.kind == "sam":
         return SamSegmenter(weights)
-    return UltralyticsSegmenter(weights, size=spec.size, confidence=spec.confidence, overlap=spec.overlap)
+    return UltralyticsSegmenter(
+        weights,
+        size=spec.size,
+        confidence=spec.confidence,
+        overlap=spec.overlap,
+        graphs=settings.graphs,
+        precision=precision,
+    )
 
 
-def _embedder(source: str, settings: Settings) -> Embedder:
+def _embedder(source: str, settings: Settings, precision: Precision | None) -> Embedder:
     if source in EMBEDDERS:
         return EMBEDDERS[source]()
     from archive.embedders.openclip import OpenClipEmbedder
@@ -193,9 +221,8 @@ def _embedder(source: str, settings: Settings) -> Embedder:
         return PooledEmbedder(shelf.shipped_folder(source), _network(source).see)
     if source in registry.PAIRS:
         _, folder = shelf.paths(source, settings.weights)
-    else:
-        folder = _existing(source, "--embedder")
-    return OpenClipEmbedder(folder, settings.towers)
+        return OpenClipEmbedder(folder, settings.towers, graphs=settings.graphs, precision=precision)
+    return OpenClipEmbedder(_existing(source, "--embedder"), settings.towers)
 
 
 @functools.cache

@@ -50,6 +50,11 @@ class Settings:
         return self.home / "thumbnails"
 
     @property
+    def graphs(self) -> Path:
+        """The folder of networks turned into graphs, beside the weights that they come from."""
+        return self.weights / "graphs"
+
+    @property
     def towers(self) -> Path:
         """The folder of exported text towers, one folder for each space."""
         return self.home / "towers"

@@ -34,6 +34,11 @@ def as_object(report: Report, outcomes: dict[Path, Outcome]) -> dict[str, Any]:
         "unfinished": [shown(path) for path in report.unfinished],
         "retimed": report.retimed,
         "clocks": report.clocks,
+        "reused": {
+            "photos": report.reuse.photos,
+            "vectors": report.reuse.carried,
+            "of_vectors": report.reuse.vectors,
+        },
         "sessions": [_session_object(session) for session in report.sessions],
         "cards": [_outcome_object(path, outcome) for path, outcome in outcomes.items()],
     }

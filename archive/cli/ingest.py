@@ -52,6 +52,7 @@ Exit code: 0 all photos are in, 1 some files could not be read, 2 wrong usage, 3
 @click.argument("sources", nargs=-1, metavar="[SOURCE]...", type=click.Path(path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Say what would be new, known or unreadable; write nothing.")
 @click.option("--even-forgotten", is_flag=True, help="Take in photos, too, that `archive forget` erased.")
+@click.option("--no-reuse", is_flag=True, help="Look at each photo anew, even where it shows what one before it shows.")
 @click.option(
     "--starts",
     metavar="[SESSION=]TIME",
@@ -83,6 +84,7 @@ def command(
     *,
     dry_run: bool,
     even_forgotten: bool,
+    no_reuse: bool,
     sync_clock: bool,
     free: bool,
     eject: bool,
@@ -115,7 +117,9 @@ def command(
                 if sys.stderr.isatty() and (advice := parts.advice(settings, choice)):
                     click.echo(advice, err=True)
                 with (
-                    bootstrap.ingesting(settings, choice, even_forgotten=even_forgotten) as destination,
+                    bootstrap.ingesting(
+                        settings, choice, even_forgotten=even_forgotten, reuse=not no_reuse
+                    ) as destination,
                     Told(settings.home, watcher) as written,
                 ):
                     _ingest(sources, destination, told, care, report, outcomes, written)
@@ -231,6 +235,10 @@ def _sum_up(report: Report, outcomes: dict[Path, Outcome], seconds: float, *, dr
 
 def _remarks(report: Report) -> list[str]:
     remarks = []
+    if report.reuse.carried:
+        remarks.append(
+            f"{_photos(report.reuse.photos)} repeat one before; {report.reuse.rate:.0%} of all vectors were reused"
+        )
     if report.retimed:
         remarks.append(f"{_photos(report.retimed)} that came in before got a better time")
     if report.clocks:

@@ -22,8 +22,16 @@ MASK = "attn_mask"
 PLACED = ("positional_embedding", MASK)
 
 
-def export_text_tower(folder: OpenClipFolder, towers: Any, target: Path) -> None:  # noqa: ANN401
+def export_text_tower(
+    folder: OpenClipFolder,
+    towers: Any,  # noqa: ANN401
+    target: Path,
+    *,
+    space: str | None = None,
+) -> None:
     """Write the tower into `target`, whole or not at all; a damaged one that stood there is replaced.
+
+    `space` is the name of its vectors where that is not the folder's own.
 
     Raises:
         WeightsRejected: torch cannot turn this tower into a graph, or its vocabulary is not supported.
@@ -40,7 +48,7 @@ def export_text_tower(folder: OpenClipFolder, towers: Any, target: Path) -> None
         vocabulary.tokenizer.save(str(built / VOCABULARY))
         _export_graph(towers, padding["length"], built / GRAPH, free_length=free_length)
         files = {name: file_digest(built / name) for name in FILES}
-        description = Description(folder.space, folder.dim, vocabulary.cleaning, vocabulary.zeroed, files)
+        description = Description(space or folder.space, folder.dim, vocabulary.cleaning, vocabulary.zeroed, files)
         (built / DESCRIPTION).write_text(description.dumps(), encoding="utf-8")
         for place in (*built.iterdir(), built):
             sync(place)

@@ -10,10 +10,14 @@ import numpy as np
 from PIL import Image
 
 from archive.embedders.folder import OpenClipFolder
+from archive.embedders.image_graph import GraphTower, graphs
 from archive.embedders.quiet import forbid_connections, quiet
 from archive.embedders.rows import unit_rows
 from archive.embedders.text_tower import OnnxTextTower, tower_folder
 from archive.errors import WeightsMissing, WeightsRejected
+from archive.runtimes.kept import INT8, best, runtime_of
+from archive.runtimes.pictures import crops
+from archive.runtimes.timing import machine, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
 
     import torch
 
+    from archive.runtimes.kept import Graphs, Precision, Runtime
     from archive.types import Pixels, Vectors
 
 BATCH = 16
@@ -39,22 +44,29 @@ class OpenClipEmbedder:
     """An open_clip model in a folder (see `archive.embedders.folder`).
 
     Its image tower is loaded on first use, by torch; its text tower is exported once into `towers` and runs without.
+    With `graphs`, a cache, the image tower is turned into graphs once and whatever is fastest here computes. Where the
+    `precision` is open, it is the one that a new archive should have here; int8 is a space of its own.
 
     Raises:
         WeightsMissing: the folder is not complete.
         WeightsRejected: it holds pickles, or is damaged.
     """
 
-    def __init__(self, folder: Path, towers: Path) -> None:
+    def __init__(
+        self, folder: Path, towers: Path, *, graphs: Path | None = None, precision: Precision | None = None
+    ) -> None:
         self._folder = OpenClipFolder(folder)
         self._towers = towers
+        self._cache = graphs
+        self._asked = precision
         self._loading = Lock()
+        self._loading_torch = Lock()
         self.dim = self._folder.dim
 
     @property
     def space(self) -> str:
-        """Architecture, digest of the weights, digest of the settings and preprocessing."""
-        return self._folder.space
+        """Architecture, digest of the weights, digest of the settings and preprocessing, and whether it is int8."""
+        return f"{self._folder.space}/{INT8}" if self._precision == "int8" else self._folder.space
 
     def embed_images(self, crops: Sequence[Pixels]) -> Vectors:
         """One unit row for each square crop, in order; a crop is resized, never cut."""
@@ -75,12 +87,52 @@ class OpenClipEmbedder:
         except (WeightsMissing, WeightsRejected):
             from archive.embedders.export import export_text_tower
 
-            export_text_tower(self._folder, load_towers(self._folder), folder)
+            export_text_tower(self._folder, load_towers(self._folder), folder, space=self.space)
         return folder
 
     @cached_property
     def _text_tower(self) -> OnnxTextTower:
         return OnnxTextTower(self.export_text())
+
+    @cached_property
+    def _precision(self) -> Precision:
+        if self._graphs is None:
+            return "exact"
+        return self._asked or best(self._timings(self._graphs), self._graphs.likeness())
+
+    @cached_property
+    def _runtime(self) -> Runtime:
+        if self._graphs is None:
+            return "torch"
+        if self._precision == "int8":
+            return "int8"
+        return runtime_of("exact", self._timings(self._graphs), self._graphs.likeness())
+
+    @cached_property
+    def _graphs(self) -> Graphs | None:
+        return None if self._cache is None else graphs(self._folder, self._cache)
+
+    @cached_property
+    def _graph_tower(self) -> GraphTower:
+        if self._graphs is None:
+            raise ValueError("there is no graph without a cache")
+        return GraphTower(self._graphs.path(self._precision), self._folder, self._precision)
+
+    def _timings(self, kept: Graphs) -> dict[Runtime, float]:
+        """Seconds for a few crops, by each runtime."""
+        shown = crops()[:4]
+        return kept.timings(
+            machine(),
+            {
+                "torch": lambda: seconds(lambda: self._by_torch(shown)),
+                "exact": lambda: self._seconds(kept, "exact", shown),
+                "int8": lambda: self._seconds(kept, "int8", shown),
+            },
+        )
+
+    def _seconds(self, kept: Graphs, precision: Precision, shown: Sequence[Pixels]) -> float:
+        tower = GraphTower(kept.path(precision), self._folder, precision)
+        return seconds(lambda: tower.rows(shown))
 
     @cached_property
     def _image_tower(self) -> ImageTower:
@@ -92,13 +144,18 @@ class OpenClipEmbedder:
         network = towers.visual.to(device, memory_format=torch.channels_last)  # convolutions take a third less time
         return ImageTower(network, preprocessing(towers), device)
 
-    def _embed_batch(self, crops: Sequence[Pixels]) -> Vectors:
+    def _embed_batch(self, pictures: Sequence[Pixels]) -> Vectors:
+        with self._loading:
+            tower = None if self._runtime == "torch" else self._graph_tower
+        return self._by_torch(pictures) if tower is None else tower.rows(pictures)
+
+    def _by_torch(self, pictures: Sequence[Pixels]) -> Vectors:
         import torch
 
-        with self._loading:
+        with self._loading_torch:
             network, prepare, device = self._image_tower
         with torch.inference_mode():
-            inputs = torch.stack([prepare(Image.fromarray(crop)) for crop in crops])
+            inputs = torch.stack([prepare(Image.fromarray(crop)) for crop in pictures])
             rows: Vectors = network(inputs.to(device, memory_format=torch.channels_last)).float().cpu().numpy()
         return rows
 

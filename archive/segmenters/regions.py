@@ -34,15 +34,14 @@ def regions(boxes: NDArray[np.float32], confidences: NDArray[np.float32], pixels
 def distinct(boxes: NDArray[np.float32], overlap: float, limit: int) -> NDArray[np.intp]:
     """Rows of boxes (n, 4), the surest first, that no surer one repeats with a greater IoU; at most `limit`."""
     chosen: list[int] = []
-    repeated = np.zeros(len(boxes), dtype=bool)
+    rest = np.arange(len(boxes))
     areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-    for at in range(len(boxes)):
-        if len(chosen) == limit:
-            break
-        if repeated[at]:
-            continue
+    while len(rest) and len(chosen) < limit:
+        at, rest = rest[0], rest[1:]
         chosen.append(at)
-        across, down = (np.minimum(boxes[at, 2:], boxes[:, 2:]) - np.maximum(boxes[at, :2], boxes[:, :2])).clip(0).T
+        across, down = (
+            (np.minimum(boxes[at, 2:], boxes[rest, 2:]) - np.maximum(boxes[at, :2], boxes[rest, :2])).clip(0).T
+        )
         shared = across * down
-        repeated |= shared > overlap * (areas[at] + areas - shared)
+        rest = rest[~(shared > overlap * (areas[at] + areas[rest] - shared))]
     return np.array(chosen, dtype=np.intp)

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from functools import cached_property
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from archive.errors import WeightsRejected
+from archive.runtimes.kept import INT8, best, runtime_of
+from archive.runtimes.pictures import pictures
+from archive.runtimes.timing import machine, seconds
 from archive.segmenters.regions import blue_first, regions
 from archive.segmenters.taming import sealed, threads_kept, ultralytics
 from archive.segmenters.threads import PerThread
 from archive.segmenters.weights import present, short_digest, under_plain_name
+from archive.segmenters.yolo_graph import GraphDetector, graphs, rows_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from archive.runtimes.kept import Graphs, Precision, Runtime
     from archive.types import Pixels, Region
 
 
@@ -26,12 +32,26 @@ class UltralyticsSegmenter:
     Boxes are the detector's own. Those of the masks' extents were no better (mean best IoU with the labels of 222
     everyday photos .649, against .654) and cost the masks. FastSAM's own post-processing pulls every edge within 20
     pixels of the border onto it (.647), so FastSAM's weights too are read as plain YOLO-seg.
+
+    With `graphs`, a cache, the network is turned into graphs once and whatever is fastest here computes. Where the
+    `precision` is open, it is the one that a new archive should have here; int8 shows in the name.
     """
 
     def __init__(
-        self, weights: Path, *, size: int = 1024, confidence: float = 0.01, overlap: float = 0.7, limit: int = 300
+        self,
+        weights: Path,
+        *,
+        size: int = 1024,
+        confidence: float = 0.01,
+        overlap: float = 0.7,
+        limit: int = 300,
+        graphs: Path | None = None,
+        precision: Precision | None = None,
     ) -> None:
         self.weights = present(weights)
+        self._cache = graphs
+        self._asked = precision
+        self._choosing = Lock()
         self.size = size
         self.confidence = confidence
         self.overlap = overlap
@@ -41,7 +61,8 @@ class UltralyticsSegmenter:
     def name(self) -> str:
         """Kind, weights and settings."""
         settings = f"{self.size}px-c{self.confidence:g}-o{self.overlap:g}-n{self.limit}"
-        return f"yolo-{short_digest(self.weights)}-{settings}"
+        int8 = f"-{INT8}" if self._precision == "int8" else ""
+        return f"yolo-{short_digest(self.weights)}{int8}-{settings}"
 
     def segment(self, pixels: Pixels) -> list[Region]:
         """Propose a box for each thing found, the surest first.
@@ -49,13 +70,69 @@ class UltralyticsSegmenter:
         Raises:
             WeightsRejected: the weights are not a YOLO network that finds boxes, or are not safe to load.
         """
+        if self._runtime != "torch":
+            found = self._detector.boxes(pixels)
+            return regions(found.edges, found.confidences, pixels)
         predictor = self._predictor
         with sealed(f"segmenter {self.weights.name}"):
-            found = predictor(source=blue_first(pixels))[0].boxes
-        return regions(found.xyxy.cpu().numpy(), found.conf.cpu().numpy(), pixels)
+            boxes = predictor(source=blue_first(pixels))[0].boxes
+        return regions(boxes.xyxy.cpu().numpy(), boxes.conf.cpu().numpy(), pixels)
+
+    @cached_property
+    def _precision(self) -> Precision:
+        if self._graphs is None:
+            return "exact"
+        return self._asked or best(self._timings(self._graphs), self._graphs.likeness())
+
+    @property
+    def _runtime(self) -> Runtime:
+        with self._choosing:
+            return self._chosen
+
+    @cached_property
+    def _chosen(self) -> Runtime:
+        if self._graphs is None:
+            return "torch"
+        if self._precision == "int8":
+            return "int8"
+        return runtime_of("exact", self._timings(self._graphs), self._graphs.likeness())
+
+    @cached_property
+    def _graphs(self) -> Graphs | None:
+        if self._cache is None:
+            return None
+        return graphs(self.weights, self._cache, lambda: rows_of(self._loaded().model.model), self.size)
+
+    def _timings(self, kept: Graphs) -> dict[Runtime, float]:
+        """Seconds for the picture of a street, by each runtime."""
+        shown = pictures()[0]
+        return kept.timings(
+            machine(),
+            {
+                "torch": lambda: seconds(lambda: self._predictor(source=blue_first(shown))),
+                "exact": lambda: self._seconds(kept, "exact", shown),
+                "int8": lambda: self._seconds(kept, "int8", shown),
+            },
+        )
+
+    def _seconds(self, kept: Graphs, precision: Precision, shown: Pixels) -> float:
+        detector = self._detector_of(kept.path(precision))
+        return seconds(lambda: detector.boxes(shown))
+
+    @cached_property
+    def _detector(self) -> GraphDetector:
+        if self._graphs is None:
+            raise ValueError("there is no graph without a cache")
+        return self._detector_of(self._graphs.path(self._precision))
+
+    def _detector_of(self, graph: Path) -> GraphDetector:
+        return GraphDetector(graph, size=self.size, confidence=self.confidence, overlap=self.overlap, limit=self.limit)
 
     @PerThread
     def _predictor(self) -> Any:  # noqa: ANN401  (ultralytics has no types worth the name)
+        return self._loaded()
+
+    def _loaded(self) -> Any:  # noqa: ANN401
         present(self.weights)  # a file that went away since is missing, and nothing to download
         ultralytics()
         # Whatever goes wrong inside a foreign file's loading has one meaning: these weights cannot be used.
