@@ -59,7 +59,7 @@ def ask(
 
     with bootstrap.reading(settings) as reader:
         pair_id, pair = bootstrap.answering_pair(reader, settings)
-        made = supply or Supply(bootstrap.index, parts.words)
+        made = supply or Supply(bootstrap.index_to_ask, parts.words)
         shown = reader.examples(pair_id, like_segments)
         if likes or like_hits:
             shown += _examples(likes, like_hits, reader, (pair_id, pair), settings)

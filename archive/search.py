@@ -50,8 +50,8 @@ def search(
 
     `examples` are pictures of what is asked for, in the space that answers. A text that is embedded now is handed to
     `remember` with its space, so that the next time costs nothing. With `compare` later photos of the place of the last
-    sighting are looked at, too. `calibration` says what scores mean in that space. What is `kept` the next question need
-    not read again.
+    sighting are looked at, too. `calibration` says what scores mean in that space. What is `kept` is read once for many
+    questions.
 
     Raises:
         ArchiveError: nothing was ever ingested.
@@ -74,7 +74,10 @@ def search(
     embedded = perf_counter()
     scan = Scan(reader, index, pair_id, allowed.ids, kept)
     shown = [*examples, *_exemplars(things)]
-    asked = probes.compose(words[0] if words else None, shown, negatives, scan.sample(), calibration)
+    sampled = shown or query.explain or not calibration.ignores_background
+    asked = probes.compose(
+        words[0] if words else None, shown, negatives, scan.sample() if sampled else None, calibration
+    )
     scores = scan.everything(asked) if query.everything else scan.nearest(asked)
     if len(scores.photos) == 0:
         raise CatalogDamaged(ALL_DAMAGED)

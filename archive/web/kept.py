@@ -43,7 +43,7 @@ class KeptParts:
         manifest = (source.state.uuid, pair_id, tuple(source.shards(pair_id)))
         with self._making:
             if self._index is None or self._index[0] != manifest:
-                self._index = (manifest, bootstrap.index(settings, source, pair_id, pair))
+                self._index = (manifest, bootstrap.index_to_ask(settings, source, pair_id, pair))
             return self._index[1]
 
     def let_go(self) -> None:
