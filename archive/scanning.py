@@ -32,7 +32,7 @@ LAST_REACH = 1 << 16
 FIRST_SCORED = 64
 """Photos below the bar that are read first, of those that the index names; then twice as many, while they matter."""
 
-NEARNESS = 0.02
+NEARNESS = 0.01
 """How far a score of the index may lie from the catalog's own: 8 bits for each number are some thousandths off."""
 
 SAMPLED_PHOTOS = 512

@@ -139,7 +139,7 @@ def _tensors(path: Path) -> dict[str, NDArray[np.float16]]:
 
 
 def _gelu(state: Floats) -> Floats:
-    """The Gaussian error unit: x * (1 + erf(x / sqrt 2)) / 2, with erf to 1.5e-7 (Abramowitz and Stegun 1964, 7.1.26)."""
+    """Half of x * (1 + erf(x / sqrt 2)), with erf to 1.5e-7 (Abramowitz and Stegun 1964, 7.1.26)."""
     size = np.abs(state) * np.float32(np.sqrt(0.5))
     step = 1 / (1 + np.float32(0.3275911) * size)
     series = np.zeros_like(step)
