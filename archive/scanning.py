@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from archive import ranking, verdicts
 from archive.errors import CatalogDamaged
 from archive.kept import Content, Found, Kept
-from archive.ranking import Scores
 from archive.types import MAX_SEGMENTS, ORDINAL_BITS, ordinal_of, photo_of
 
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from archive.kept import Slot
     from archive.probes import Probes
     from archive.protocols import VectorIndex
+    from archive.ranking import Scores
     from archive.types import Ids, Match, Pack, Photo, Shard, Vectors
 
 FIRST_REACH = 1024
@@ -122,18 +122,41 @@ class Scan:
             reach *= 2
 
     def _join_found(self, scores: Scores, found: list[list[Match]], probes: Probes, bar: float) -> Scores:
-        """Scores and those of the photos that the index has named, those that may score highest first."""
+        """Scores and those of the photos that the index has named, as far as they clear the bar or are best of all."""
         named = _named(found, has_examples=probes.has_examples)
-        fresh = ~np.isin(named.photos, scores.photos)
-        photos, clears, most = named.photos[fresh], named.best[fresh] >= bar - NEARNESS, named.fused[fresh]
-        scores = ranking.join([scores, self.score(self.packs_of(photos[clears]).values(), probes)])
-        photos, most = photos[~clears], most[~clears]
+        named = named.only(~np.isin(named.photos, scores.photos))
+        clears = named.best >= bar - NEARNESS
+        scores = self._join(scores, named.photos[clears], probes)
+        return self._join_best(scores, named.only(~clears), probes)
+
+    def _join_best(self, scores: Scores, named: _Named, probes: Probes) -> Scores:
+        """Scores and those of named photos that may be better than all of them, the likeliest first.
+
+        Half of a score is the frame's, which is read first: it is little, and tells most of them off.
+        """
         start, count = 0, FIRST_SCORED
-        while start < len(photos) and most[start] >= scores.fused.max(initial=-np.inf) - NEARNESS:
-            some = photos[start : start + count]
-            scores = ranking.join([scores, self.score(self.packs_of(some).values(), probes)])
+        while start < len(named.photos) and named.most[start] >= _best(scores):
+            some = named.only(slice(start, start + count))
+            photos = some.photos[self._most(some, probes) >= _best(scores)]
+            scores = self._join(scores, photos, probes)
             start, count = start + count, 2 * count
         return scores
+
+    def _most(self, named: _Named, probes: Probes) -> NDArray[np.float32]:
+        """The most that each photo can score, its frame being what it is."""
+        if probes.has_examples:
+            return named.most
+        frames = self.frames(named.photos)
+        present = np.array([photo in frames for photo in named.photos.tolist()], bool)
+        most = np.full(len(present), -np.inf, np.float32)
+        rows = np.array(list(frames.values()), np.float32).reshape(-1, self._index.dim)
+        most[present] = ranking.fused(probes.measure(rows).unjudged, named.segment[present])
+        return np.where(np.isneginf(named.segment), named.most, most)
+
+    def _join(self, scores: Scores, photos: Ids, probes: Probes) -> Scores:
+        if not len(photos):
+            return scores
+        return ranking.join([scores, self.score(self.packs_of(photos).values(), probes)])
 
     def sample(self) -> Vectors:
         """Segments (n, dim) of photos spread evenly over the whole archive, whatever part of it is asked about.
@@ -211,11 +234,25 @@ class Scan:
         return found.content
 
 
-def _named(found: list[list[Match]], *, has_examples: bool) -> Scores:
-    """The most that photos can score by what the index says of their segments, in falling order.
+class _Named(NamedTuple):
+    """What the index says of photos, those first that can score most.
 
-    A segment that it does not name is no nearer than the last that it does.
+    best     float32 (p,): their nearest segment of all
+    segment  float32 (p,): their nearest segment but the frame; minus infinity where only the frame was named
+    most     float32 (p,): the most that they can score, if what was not named is no nearer than the last that was
     """
+
+    photos: Ids
+    best: NDArray[np.float32]
+    segment: NDArray[np.float32]
+    most: NDArray[np.float32]
+
+    def only(self, which: NDArray[np.bool_] | NDArray[np.intp] | slice) -> _Named:
+        """Some of them."""
+        return _Named(*(column[which] for column in self))
+
+
+def _named(found: list[list[Match]], *, has_examples: bool) -> _Named:
     segments = np.array([match.segment for matches in found for match in matches], np.int64)
     scores = np.array([match.score for matches in found for match in matches], np.float32)
     last = max((matches[-1].score for matches in found if matches), default=-np.inf)
@@ -225,14 +262,17 @@ def _named(found: list[list[Match]], *, has_examples: bool) -> Scores:
     np.maximum.at(frame, places[is_frame], scores[is_frame])
     np.maximum.at(segment, places[~is_frame], scores[~is_frame])
     best = np.maximum(frame, segment)
-    # A photo of which only the frame is named may have no other segment: then the frame is all of its score.
-    alone = np.isneginf(segment)
-    mixed = ranking.FRAME_SHARE * np.maximum(frame, last) + (1 - ranking.FRAME_SHARE) * segment
-    fused = best if has_examples else np.where(alone, frame, mixed).astype(np.float32)
-    order = np.lexsort((-photos, -fused))
-    return Scores(photos[order], fused[order], best[order])
+    # Of a photo with no segment but its frame, the frame is all of the score.
+    mixed = np.where(np.isneginf(segment), frame, ranking.fused(np.maximum(frame, np.float32(last)), segment))
+    named = _Named(photos, best, segment, best if has_examples else mixed)
+    return named.only(np.lexsort((-named.photos, -named.most)))
+
+
+def _best(scores: Scores) -> float:
+    """What the index must say of a photo at least for it to be better than all of these."""
+    return float(scores.fused.max(initial=-np.inf)) - NEARNESS
 
 
 def _least(scores: Scores, bar: float) -> float:
     """What the index must say of a photo at least for it to matter: to clear the bar, or to be the best of all."""
-    return min(bar, float(scores.fused.max(initial=-np.inf))) - NEARNESS
+    return min(bar - NEARNESS, _best(scores))

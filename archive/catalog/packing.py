@@ -19,9 +19,7 @@ from archive.errors import CatalogDamaged
 from archive.types import MAX_SEGMENTS, Pack
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
+    from collections.abc import Iterable, Sequence
 
     from archive.types import Vectors
 
@@ -95,10 +93,9 @@ def decode_whole(packed: Sequence[tuple[int, PackedPack]], dim: int) -> list[Pac
     return found
 
 
-def first_row(vectors: bytes) -> NDArray[np.float32]:
-    """The unit vector (dim,) that the beginning of a pack's vectors holds: that of the whole frame."""
-    row: NDArray[np.float32] = _unit_rows(np.frombuffer(vectors, "<f2").astype(np.float32)[np.newaxis])[0]
-    return row
+def first_rows(beginnings: Iterable[bytes], dim: int) -> Vectors:
+    """The unit rows (n, dim) that the beginnings of packs' vectors hold: those of the whole frames."""
+    return _unit_rows(np.frombuffer(b"".join(beginnings), "<f2").reshape(-1, dim).astype(np.float32))
 
 
 def _refuse_malformed(pack: Pack) -> None:

@@ -12,7 +12,7 @@ import json
 from typing import TYPE_CHECKING, NamedTuple
 
 from archive.catalog import values
-from archive.catalog.packing import PackedPack, decode_whole, first_row, require_whole
+from archive.catalog.packing import PackedPack, decode_whole, first_rows, require_whole
 from archive.errors import CatalogDamaged
 from archive.sessions import Anchor, AnchorSource, Session, SessionKey
 from archive.types import Mark
@@ -285,12 +285,14 @@ def packs_of(
 
 def frames_of(connection: sqlite3.Connection, pair_id: int, photo_ids: Iterable[int]) -> dict[int, NDArray[np.float32]]:
     """The vectors of those photos as wholes, by photo id. What the checksum of a pack says is not looked at."""
+    dim = _dim(connection, pair_id)
     rows = connection.execute(
         """SELECT k.photo_id, substr(k.vectors, 1, 2 * ?)
            FROM json_each(?) wanted CROSS JOIN packs k ON k.pair_id = ? AND k.photo_id = wanted.value""",
-        (_dim(connection, pair_id), as_json(photo_ids), pair_id),
+        (dim, as_json(photo_ids), pair_id),
     )
-    return {photo: first_row(vectors) for photo, vectors in rows}
+    found = dict(rows.fetchall())
+    return dict(zip(found, first_rows(found.values(), dim), strict=True))
 
 
 def shards(connection: sqlite3.Connection, pair_id: int) -> list[Shard]:
