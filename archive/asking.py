@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from archive.catalog.reader import CatalogReader
     from archive.indexes.faiss_shards import FaissIndex
+    from archive.kept import Kept
     from archive.protocols import TextEmbedder
     from archive.settings import Settings
     from archive.types import Answer, Example, Pair, Query, Vectors
@@ -24,6 +25,7 @@ class Supply:
 
     index: Callable[[Settings, CatalogReader, int, Pair], FaissIndex]
     words: Callable[[Pair, Settings], TextEmbedder]
+    kept: Kept | None = None
 
 
 def ask(
@@ -57,7 +59,7 @@ def ask(
 
     with bootstrap.reading(settings) as reader:
         pair_id, pair = bootstrap.answering_pair(reader, settings)
-        made = supply or Supply(bootstrap.index, parts.words)
+        made = supply or Supply(bootstrap.index_to_ask, parts.words)
         shown = reader.examples(pair_id, like_segments)
         if likes or like_hits:
             shown += _examples(likes, like_hits, reader, (pair_id, pair), settings)
@@ -65,7 +67,7 @@ def ask(
             raise UsageError("what was to be the example is no longer in the archive; ask with words")
         found, tower = made.index(settings, reader, pair_id, pair), made.words(pair, settings)
         compare, chances = by_pixels(bootstrap.originals(settings)), shelf.calibration(pair.name)
-        answer = search(query, reader, tower, found, remember, shown, compare, chances)
+        answer = search(query, reader, tower, found, remember, shown, compare, chances, made.kept)
         if is_last:
             last_answer.keep(settings.home, last_answer.of(answer, reader.state.uuid, pair_id))
         return answer

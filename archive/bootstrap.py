@@ -156,6 +156,15 @@ def index(settings: Settings, source: Catalog | CatalogReader, pair_id: int, pai
     return FaissIndex(settings.shards / str(pair_id), pair.dim, source.shards(pair_id))
 
 
+def index_to_ask(settings: Settings, source: CatalogReader, pair_id: int, pair: Pair) -> FaissIndex:
+    """The same for a query: files found whole before, to which nobody wrote since, are not hashed again."""
+    from archive.indexes.faiss_shards import FaissIndex
+    from archive.verified import Verified
+
+    verified = Verified(settings.home)
+    return FaissIndex(settings.shards / str(pair_id), pair.dim, source.shards(pair_id), verified=verified)
+
+
 @contextmanager
 def ingesting(
     settings: Settings, choice: PairChoice, *, even_forgotten: bool = False, reuse: bool = True

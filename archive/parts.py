@@ -50,17 +50,21 @@ def words(pair: Pair, settings: Settings) -> TextEmbedder:
     """The text half of a pair, without torch."""
     if pair.embedder_source in EMBEDDERS:
         return EMBEDDERS[pair.embedder_source]()
-    from archive.embedders.text_tower import OnnxTextTower, tower_folder
     from archive.pairs import registry, shelf
 
     if registry.is_shipped(pair.embedder_source):
-        tower = OnnxTextTower(shelf.shipped_folder(pair.embedder_source))
+        from archive.embedders.plain_tower import PlainTextTower
+        from archive.verified import Verified
+
+        tower = PlainTextTower(shelf.shipped_folder(pair.embedder_source), Verified(settings.home))
         if tower.space != pair.space:
             raise SpaceMismatch(
                 f"the pair {pair.name!r} that comes with this version is not the one that this archive was made with; "
                 "run `archive models use auto`, then `archive reindex`"
             )
         return tower
+    from archive.embedders.text_tower import OnnxTextTower, tower_folder
+
     return OnnxTextTower(tower_folder(settings.towers, pair.space))
 
 

@@ -117,14 +117,17 @@ def compose(
     words: Example | None,
     examples: Sequence[Example],
     negatives: Sequence[Example],
-    sample: Vectors,
+    sample: Vectors | None,
     calibration: Calibration = verdicts.UNMEASURED,
 ) -> Probes:
-    """The probes of a query that has words, examples or both; `sample` are segments (n, dim) of the archive."""
+    """The probes of a query that has words, examples or both; `sample` are segments (n, dim) of the archive.
+
+    Words alone do without a sample where the calibration ignores the background.
+    """
     parts = [_part(one, sample, calibration) for one in ([words] if words else [])]
     pictures = [_part(one, sample, verdicts.UNMEASURED) for one in examples]
     rows, labels = _rows(parts[0] if parts else None, pictures)
-    background = verdicts.background(_nearest(sample, rows))
+    background = _background(sample, rows)
     if not pictures:
         background = calibration.applied(background)
     else:
@@ -173,9 +176,13 @@ def _likeness(background: Background, itself: float) -> Background:
     return verdicts.Background(background.median + MAYBE_ALIKE * way - verdicts.MAYBE_AT * scale, scale)
 
 
-def _part(example: Example, sample: Vectors, calibration: Calibration) -> Part:
-    background = verdicts.background(sample @ example.vector[0])
+def _part(example: Example, sample: Vectors | None, calibration: Calibration) -> Part:
+    background = _background(sample, example.vector)
     return Part(example.label, example.vector, background, calibration.applied(background))
+
+
+def _background(sample: Vectors | None, rows: Vectors) -> Background:
+    return verdicts.UNSAMPLED if sample is None else verdicts.background(_nearest(sample, rows))
 
 
 def _nearest(vectors: Vectors, rows: Vectors) -> NDArray[np.float32]:

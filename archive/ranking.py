@@ -69,6 +69,12 @@ def lowered(scores: Scores, penalties: Mapping[int, float], unit: float) -> Scor
     return scores._replace(fused=scores.fused - down, best=scores.best - down)
 
 
+def fused(frame: NDArray[np.float32], segment: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What photos are ranked by where words alone ask, by the cosines of their frames and of their best segments."""
+    mixed: NDArray[np.float32] = FRAME_SHARE * frame + (1 - FRAME_SHARE) * segment
+    return mixed
+
+
 def boxes(pack: Pack, probes: Probes) -> tuple[ScoredBox, ...]:
     """The boxes that explain a photo's score, best first: its whole frame only where it has no other segment."""
     cosines = probes.measure(pack.vectors).cosines
@@ -101,10 +107,8 @@ def _score_some(packs: list[Pack], probes: Probes) -> Scores:
     frame = cosines[frames]
     best = np.maximum(frame, segment)
     # What surrounds a thing tells words apart, but not one thing from another like it (figures at `SEEN_ALIKE`).
-    fused = best if probes.has_examples else FRAME_SHARE * frame + (1 - FRAME_SHARE) * segment
-    return Scores(
-        photos=np.array([pack.photo_id for pack in packs], dtype=np.int64), fused=fused.astype(np.float32), best=best
-    )
+    score = best if probes.has_examples else fused(frame, segment)
+    return Scores(np.array([pack.photo_id for pack in packs], dtype=np.int64), score.astype(np.float32), best)
 
 
 def _cosines(

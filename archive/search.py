@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from archive.aftermath import Compare
     from archive.catalog.reader import CatalogReader
+    from archive.kept import Kept
     from archive.probes import Probes
     from archive.protocols import TextEmbedder, VectorIndex
     from archive.ranking import Scores
@@ -43,12 +44,14 @@ def search(
     examples: Sequence[Example] = (),
     compare: Compare | None = None,
     calibration: Calibration = verdicts.UNMEASURED,
+    kept: Kept | None = None,
 ) -> Answer:
     """Answer a query from the archive as the reader sees it, in one consistent state.
 
     `examples` are pictures of what is asked for, in the space that answers. A text that is embedded now is handed to
     `remember` with its space, so that the next time costs nothing. With `compare` later photos of the place of the last
-    sighting are looked at, too. `calibration` says what scores mean in that space.
+    sighting are looked at, too. `calibration` says what scores mean in that space. What is `kept` is read once for many
+    questions.
 
     Raises:
         ArchiveError: nothing was ever ingested.
@@ -69,10 +72,13 @@ def search(
     words = _embedded([query.text] if query.text else [], reader, embedder, remember)
     things = [thing for thing in reader.things(pair.space) if probes.names(query.text, thing.name)]
     embedded = perf_counter()
-    scan = Scan(reader, index, pair_id, allowed.ids)
+    scan = Scan(reader, index, pair_id, allowed.ids, kept)
     shown = [*examples, *_exemplars(things)]
-    asked = probes.compose(words[0] if words else None, shown, negatives, scan.sample(), calibration)
-    scores = scan.everything(asked) if query.everything else scan.nearest(asked, query.limit)
+    sampled = shown or query.explain or not calibration.ignores_background
+    asked = probes.compose(
+        words[0] if words else None, shown, negatives, scan.sample() if sampled else None, calibration
+    )
+    scores = scan.everything(asked) if query.everything else scan.nearest(asked)
     if len(scores.photos) == 0:
         raise CatalogDamaged(ALL_DAMAGED)
     answer = _answer(query, replace(searched, damaged=len(reader.damaged)), scores, scan, asked)

@@ -65,12 +65,20 @@ class Calibration:
     of_score: float
     of_height: float
 
+    @property
+    def ignores_background(self) -> bool:
+        """Whether a score alone says how sure it makes one, whatever else the archive has seen."""
+        return self.of_height == 0
+
     def applied(self, measured: Background) -> Background:
         """A background above which heights mean the same chances as in every other space."""
         slope = self.of_score + self.of_height / measured.scale
         constant = MAYBE_AT + self.offset - self.of_height * measured.median / measured.scale
         return Background(-constant / slope, 1 / slope)
 
+
+UNSAMPLED = Background(0.0, 1.0)
+"""Stands for the background of a query whose calibration ignores it, so that nobody need sample the archive."""
 
 UNMEASURED = Calibration(offset=-MAYBE_AT, of_score=0.0, of_height=1.0)
 """What is taken for a space that nobody has measured: even chances at the `maybe` bar, and steeper by one a height."""

@@ -19,7 +19,7 @@ from archive.errors import CatalogDamaged
 from archive.types import MAX_SEGMENTS, Pack
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from collections.abc import Iterable, Sequence
 
     from archive.types import Vectors
 
@@ -61,24 +61,41 @@ def decode(packed: PackedPack, photo_id: int, pair_id: int, dim: int) -> Pack:
     Raises:
         CatalogDamaged: checksum or lengths disagree with what was stored.
     """
+    require_whole(packed, photo_id, pair_id, dim)
+    (pack,) = decode_whole([(photo_id, packed)], dim)
+    return pack
+
+
+def require_whole(packed: PackedPack, photo_id: int, pair_id: int, dim: int) -> None:
+    """Raise CatalogDamaged where checksum or lengths disagree with what was stored."""
     count, boxes, confidences, vectors = packed.count, packed.boxes, packed.confidences, packed.vectors
     lengths = (len(boxes), len(confidences), len(vectors))
     if count < 1 or lengths != (count * 8, count * 2, count * dim * 2):
         raise CatalogDamaged(f"the segments of photo {photo_id} have the wrong length; run: archive check")
     if packed.crc != _checksum(photo_id, pair_id, boxes, confidences, vectors):
         raise CatalogDamaged(f"the segments of photo {photo_id} do not match their checksum; run: archive check")
-    return Pack(
-        photo_id=photo_id,
-        boxes=np.frombuffer(boxes, "<u2").reshape(count, 4).astype(np.int32),
-        confidences=np.frombuffer(confidences, "<f2").astype(np.float32),
-        vectors=_unit_rows(np.frombuffer(vectors, "<f2").reshape(count, dim).astype(np.float32)),
-    )
 
 
-def first_row(vectors: bytes) -> NDArray[np.float32]:
-    """The unit vector (dim,) that the beginning of a pack's vectors holds: that of the whole frame."""
-    row: NDArray[np.float32] = _unit_rows(np.frombuffer(vectors, "<f2").astype(np.float32)[np.newaxis])[0]
-    return row
+def decode_whole(packed: Sequence[tuple[int, PackedPack]], dim: int) -> list[Pack]:
+    """The packs of photos (by id) whose bytes are known to be whole, all at once.
+
+    Their arrays are parts of three larger ones: one by one, what numpy costs for each call is most of the work.
+    """
+    boxes = np.frombuffer(b"".join(one.boxes for _, one in packed), "<u2").reshape(-1, 4).astype(np.int32)
+    confidences = np.frombuffer(b"".join(one.confidences for _, one in packed), "<f2").astype(np.float32)
+    halves = np.frombuffer(b"".join(one.vectors for _, one in packed), "<f2").reshape(-1, dim)
+    vectors = _unit_rows(halves.astype(np.float32))
+    found, start = [], 0
+    for photo_id, one in packed:
+        end = start + one.count
+        found.append(Pack(photo_id, boxes[start:end], confidences[start:end], vectors[start:end]))
+        start = end
+    return found
+
+
+def first_rows(beginnings: Iterable[bytes], dim: int) -> Vectors:
+    """The unit rows (n, dim) that the beginnings of packs' vectors hold: those of the whole frames."""
+    return _unit_rows(np.frombuffer(b"".join(beginnings), "<f2").reshape(-1, dim).astype(np.float32))
 
 
 def _refuse_malformed(pack: Pack) -> None:

@@ -12,7 +12,7 @@ import json
 from typing import TYPE_CHECKING, NamedTuple
 
 from archive.catalog import values
-from archive.catalog.packing import PackedPack, decode, first_row
+from archive.catalog.packing import PackedPack, decode_whole, first_rows, require_whole
 from archive.errors import CatalogDamaged
 from archive.sessions import Anchor, AnchorSource, Session, SessionKey
 from archive.types import Mark
@@ -40,6 +40,15 @@ class State(NamedTuple):
     uuid: str
     generation: int
     nonce: bytes
+
+
+class Tally(NamedTuple):
+    """How much a pair has observed; see `archive.catalog.rows.TallyRow`."""
+
+    photos: int
+    segments: int
+    changed: bytes
+    erased: bytes
 
 
 class Span(NamedTuple):
@@ -100,6 +109,14 @@ def is_forgotten(connection: sqlite3.Connection, digest: str) -> bool:
     return connection.execute(query, (mark(connection, digest),)).fetchone() is not None
 
 
+def tally(connection: sqlite3.Connection, pair_id: int) -> Tally | None:
+    """How much a pair has observed; None where nobody keeps count of it."""
+    row = connection.execute(
+        "SELECT photos, segments, changed, erased FROM tallies WHERE pair_id = ?", (pair_id,)
+    ).fetchone()
+    return None if row is None else Tally(*row)
+
+
 def erasures(connection: sqlite3.Connection) -> list[str | None]:
     """The digests of photos whose files are still to be erased; None where only SQLite's log is to be emptied."""
     rows = connection.execute("SELECT digest FROM erasures ORDER BY id")
@@ -112,10 +129,14 @@ def marks_of(connection: sqlite3.Connection, photo_id: int) -> list[Mark]:
     return [Mark(name) for (name,) in rows]
 
 
-def marks(connection: sqlite3.Connection) -> dict[int, set[Mark]]:
-    """What may keep photos from showing a thing, by photo id; photos without a mark are left out."""
+def marks(connection: sqlite3.Connection, photo_ids: Iterable[int]) -> dict[int, set[Mark]]:
+    """What may keep these photos from showing a thing, by photo id; photos without a mark are left out."""
     found: dict[int, set[Mark]] = {}
-    for photo, name in connection.execute("SELECT photo_id, mark FROM marks"):
+    rows = connection.execute(
+        "SELECT m.photo_id, m.mark FROM json_each(?) wanted CROSS JOIN marks m ON m.photo_id = wanted.value",
+        (as_json(photo_ids),),
+    )
+    for photo, name in rows:
         found.setdefault(photo, set()).add(Mark(name))
     return found
 
@@ -231,10 +252,9 @@ def packs(
         else _chosen(connection, pair_id, first, last, allowed)
     )
     for page in pages:
-        for pack_id, photo, *blobs in page:
-            pack = _whole(PackedPack(*blobs), photo, pair_id, dim, damaged)
-            if pack is not None:
-                yield pack_id, pack
+        ids = {photo: pack_id for pack_id, photo, *_ in page}
+        for pack in _whole((row[1:] for row in page), pair_id, dim, damaged):
+            yield ids[pack.photo_id], pack
 
 
 def first_packs(
@@ -243,8 +263,7 @@ def first_packs(
     """The first packs of a pair from first to last (both included), in the order of their ids, but damaged ones."""
     dim = _dim(connection, pair_id)
     rows = _page(connection, pair_id, first, last, limit)
-    packs = (_whole(PackedPack(*blobs), photo, pair_id, dim, damaged) for _, photo, *blobs in rows)
-    return [pack for pack in packs if pack is not None]
+    return _whole((row[1:] for row in rows), pair_id, dim, damaged)
 
 
 def packs_of(
@@ -260,18 +279,19 @@ def packs_of(
            FROM json_each(?) wanted CROSS JOIN packs k ON k.pair_id = ? AND k.photo_id = wanted.value""",
         (as_json(photo_ids), pair_id),
     )
-    whole = ((photo, _whole(PackedPack(*blobs), photo, pair_id, dim, damaged)) for photo, *blobs in rows)
-    return {photo: pack for photo, pack in whole if pack is not None}
+    return {pack.photo_id: pack for pack in _whole(rows, pair_id, dim, damaged)}
 
 
 def frames_of(connection: sqlite3.Connection, pair_id: int, photo_ids: Iterable[int]) -> dict[int, NDArray[np.float32]]:
     """The vectors of those photos as wholes, by photo id. What the checksum of a pack says is not looked at."""
+    dim = _dim(connection, pair_id)
     rows = connection.execute(
         """SELECT k.photo_id, substr(k.vectors, 1, 2 * ?)
            FROM json_each(?) wanted CROSS JOIN packs k ON k.pair_id = ? AND k.photo_id = wanted.value""",
-        (_dim(connection, pair_id), as_json(photo_ids), pair_id),
+        (dim, as_json(photo_ids), pair_id),
     )
-    return {photo: first_row(vectors) for photo, vectors in rows}
+    found = dict(rows.fetchall())
+    return dict(zip(found, first_rows(found.values(), dim), strict=True))
 
 
 def shards(connection: sqlite3.Connection, pair_id: int) -> list[Shard]:
@@ -304,12 +324,18 @@ def as_json(ids: Iterable[int]) -> str:
     return json.dumps([int(number) for number in ids])
 
 
-def _whole(packed: PackedPack, photo: int, pair_id: int, dim: int, damaged: set[int]) -> Pack | None:
-    try:
-        return decode(packed, photo, pair_id, dim)
-    except CatalogDamaged:
-        damaged.add(photo)
-        return None
+def _whole(rows: Iterable[values.Columns], pair_id: int, dim: int, damaged: set[int]) -> list[Pack]:
+    """The packs that rows hold: photo id, count, crc and the three blobs; altered ones go to `damaged`."""
+    whole = []
+    for photo, *blobs in rows:
+        packed = PackedPack(*blobs)
+        try:
+            require_whole(packed, photo, pair_id, dim)
+        except CatalogDamaged:
+            damaged.add(photo)
+        else:
+            whole.append((photo, packed))
+    return decode_whole(whole, dim)
 
 
 def _span(connection: sqlite3.Connection, pair_id: int, first: int, last: int) -> Span:

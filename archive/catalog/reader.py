@@ -113,9 +113,15 @@ class CatalogReader:
         """The digests of photos whose files are still to be erased; None where only the log is to be emptied."""
         return queries.erasures(self._connection)
 
+    def tally(self, pair_id: int) -> queries.Tally | None:
+        """How much the pair has observed, and what changes whenever that does; None where nobody keeps count."""
+        return queries.tally(self._connection, pair_id)
+
     def counts(self, pair_id: int, photos: Ids | None = None) -> Counts:
         """How many photos the pair has observed, and their segments; with `photos`, among these only."""
         if photos is None:
+            if tally := self.tally(pair_id):
+                return Counts(tally.photos, tally.segments)
             query = "SELECT count(*), coalesce(sum(count), 0) FROM packs INDEXED BY ix_packs_scan WHERE pair_id = ?"
             return Counts(*self._connection.execute(query, (pair_id,)).fetchone())
         row = self._connection.execute(
@@ -187,9 +193,9 @@ class CatalogReader:
         """The names of the cameras."""
         return browsing.cameras(self._connection, limit)
 
-    def marks(self) -> dict[int, set[Mark]]:
-        """What may keep photos from showing a thing, by photo id; photos without a mark are left out."""
-        return queries.marks(self._connection)
+    def marks(self, photo_ids: Iterable[int]) -> dict[int, set[Mark]]:
+        """What may keep these photos from showing a thing, by photo id; photos without a mark are left out."""
+        return queries.marks(self._connection, photo_ids)
 
     def marks_of(self, photo_id: int) -> list[Mark]:
         """What may keep one photo from showing a thing."""

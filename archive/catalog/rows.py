@@ -157,6 +157,22 @@ class PackRow(Row):
     vectors: Mapped[bytes]
 
 
+class TallyRow(Row):
+    """How much a pair has observed, kept by triggers on `packs`: a query need not count a million rows.
+
+    changed  random, new whenever a pack is added or goes
+    erased   random, new whenever one goes: until then, what stands between two packs stays as it is
+    """
+
+    __tablename__ = "tallies"
+
+    pair_id: Mapped[int] = mapped_column(ForeignKey("pairs.id"), primary_key=True)
+    photos: Mapped[int]
+    segments: Mapped[int]
+    changed: Mapped[bytes]
+    erased: Mapped[bytes]
+
+
 class ShardRow(Row):
     """A file of the index, named here only after it is durable. It covers the packs first_pack to last_pack."""
 

@@ -79,7 +79,7 @@ class OnnxTextTower:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._description = _read_description(folder)
+        self._description = read_description(folder)
 
     @property
     def space(self) -> str:
@@ -98,12 +98,7 @@ class OnnxTextTower:
 
     def tokens(self, texts: Sequence[str]) -> Ids:
         """The token ids that the graph sees, int64 (n, length)."""
-        cleaned = [clean(text, self._description.cleaning) for text in texts]
-        encodings = self._loaded.tokenizer.encode_batch(cleaned)
-        ids = np.array([encoding.ids for encoding in encodings], np.int64)
-        if self._description.zeroed is not None:
-            ids[ids == self._description.zeroed] = 0
-        return ids
+        return tokens(texts, self._description, self._loaded.tokenizer)
 
     def verify(self) -> None:
         """Compare its files with their checksums.
@@ -139,7 +134,22 @@ class OnnxTextTower:
         return Loaded(session, Tokenizer.from_file(str(self._folder / VOCABULARY)))
 
 
-def _read_description(folder: Path) -> Description:
+def tokens(texts: Sequence[str], description: Description, tokenizer: Any) -> Ids:  # noqa: ANN401
+    """The token ids of texts, int64 (n, length), as a tower of that description wants them."""
+    encodings = tokenizer.encode_batch([clean(text, description.cleaning) for text in texts])
+    ids = np.array([encoding.ids for encoding in encodings], np.int64)
+    if description.zeroed is not None:
+        ids[ids == description.zeroed] = 0
+    return ids
+
+
+def read_description(folder: Path) -> Description:
+    """What the tower in a folder is.
+
+    Raises:
+        WeightsMissing: there is none.
+        WeightsRejected: its description is damaged, or of another version.
+    """
     path = folder / DESCRIPTION
     if not path.is_file():
         raise WeightsMissing(f"there is no text tower in {folder}; {REMEDY}")

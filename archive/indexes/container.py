@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from archive.disk import sync
+from archive.verified import has_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from archive.types import Ids, Shard, Vectors
+    from archive.verified import Verified
 
 MAGIC = b"ARCHSHRD"
 VERSION = 1
@@ -102,18 +104,18 @@ def write_head(file: HashedFile, ids: Ids, dim: int) -> None:
     file.write(bytes(-file.size % _ALIGNMENT))
 
 
-def read_shard(folder: Path, shard: Shard, dim: int) -> ShardContent | None:
+def read_shard(folder: Path, shard: Shard, dim: int, verified: Verified | None = None) -> ShardContent | None:
     """The content of a shard, or None where its file is missing, altered, unreadable or of another dimension.
 
     The sha256 is checked before anything is parsed: faiss does not notice a flipped bit, and a bad header can abort
     the process. The hash is read, not mapped, because a disk error while reading is an OSError and while touching
-    mapped memory the end of the process.
+    mapped memory the end of the process. With `verified`, what it found before is not hashed again.
     """
     try:
+        if not has_digest(folder / shard.name, shard.sha256, verified):
+            return None
         with (folder / shard.name).open("rb") as file:
             if os.fstat(file.fileno()).st_size != shard.size or shard.size < _HEADER.size:
-                return None
-            if hashlib.file_digest(file, "sha256").hexdigest() != shard.sha256:
                 return None
             memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError:

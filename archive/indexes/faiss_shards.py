@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from archive.types import Ids, Match, Vectors
+    from archive.verified import Verified
 
 IVF_AT = 65_536
 """Vectors from which a shard is clustered. Below it, comparing every row takes a few milliseconds and is exact."""
@@ -34,15 +35,25 @@ class FaissIndex:
 
     `shards` is what the manifest names. A file is read, and its sha256 checked, when something is first asked of it.
     One that is missing or damaged is no error: it stands in `broken`, and the caller searches its packs in the
-    catalog. Scores of clustered shards are near, not exact; the caller ranks again by the catalog's vectors.
+    catalog. Scores of clustered shards are near, not exact; the caller ranks again by the catalog's vectors. What was
+    `verified` before is not hashed again.
 
     Only the holder of the archive's writer lock may call `add`, `remove` and `sweep`.
     """
 
-    def __init__(self, folder: Path, dim: int, shards: Sequence[Shard] = (), *, ivf_at: int = IVF_AT) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        dim: int,
+        shards: Sequence[Shard] = (),
+        *,
+        ivf_at: int = IVF_AT,
+        verified: Verified | None = None,
+    ) -> None:
         self._folder = folder
         self._dim = dim
         self._ivf_at = ivf_at
+        self._verified = verified
         self._shards = {shard.name: shard for shard in shards}
         self._opened: dict[str, _Opened | None] = {}
         self._opening = Lock()
@@ -125,7 +136,7 @@ class FaissIndex:
             return [opened for name in self._shards if (opened := self._opened[name])]
 
     def _open(self, shard: Shard) -> _Opened | None:
-        content = container.read_shard(self._folder, shard, self._dim)
+        content = container.read_shard(self._folder, shard, self._dim, self._verified)
         if content is None:
             return None
         try:

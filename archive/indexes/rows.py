@@ -87,4 +87,4 @@ def nearest(ids: Ids, scores: NDArray[np.float32], limit: int) -> tuple[Ids, NDA
 
 def matches(ids: Ids, scores: NDArray[np.float32]) -> list[Match]:
     """The rows as plain values, in their order."""
-    return [Match(int(segment), float(score)) for segment, score in zip(ids, scores, strict=True)]
+    return list(map(Match, ids.tolist(), scores.tolist()))

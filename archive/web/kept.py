@@ -1,4 +1,4 @@
-"""What a server keeps between two questions: the index, the text half of the pair, and the pictures last shown."""
+"""What a server keeps between two questions: index, text half, decoded packs, and the pictures last shown."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from archive import asking, bootstrap, parts
+from archive.kept import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,24 +31,26 @@ class KeptParts:
         self._making = Lock()
         self._index: tuple[object, FaissIndex] | None = None
         self._words: tuple[Pair, TextEmbedder] | None = None
+        self._packs = Kept()
 
     @property
     def supply(self) -> asking.Supply:
         """What `asking.ask` takes."""
-        return asking.Supply(self.index, self.words)
+        return asking.Supply(self.index, self.words, self._packs)
 
     def index(self, settings: Settings, source: CatalogReader, pair_id: int, pair: Pair) -> FaissIndex:
         """The index of a pair, over the shards that the catalog names now."""
         manifest = (source.state.uuid, pair_id, tuple(source.shards(pair_id)))
         with self._making:
             if self._index is None or self._index[0] != manifest:
-                self._index = (manifest, bootstrap.index(settings, source, pair_id, pair))
+                self._index = (manifest, bootstrap.index_to_ask(settings, source, pair_id, pair))
             return self._index[1]
 
     def let_go(self) -> None:
-        """Drop the index: the file of a shard that was erased is on the disk for as long as somebody maps it."""
+        """Drop all that is made of photos: some were erased, and a shard's file stays for as long as it is mapped."""
         with self._making:
             self._index = None
+        self._packs.let_go()
 
     def words(self, pair: Pair, settings: Settings) -> TextEmbedder:
         """The text half of a pair, with its weights in memory once they were used."""

@@ -1,7 +1,7 @@
 """What was taught, sessions of the wearable, what shows little, and what was forgotten.
 
 Things with their exemplars and the exemplars' vectors; sessions with their anchors, and where each photo stands in its
-session; marks of photos; what is being erased, and what forgotten photos are recognised by.
+session; marks of photos; what is being erased, and what forgotten photos are recognised by; how much each pair holds.
 
 Revision 0003, after 0002.
 """
@@ -23,6 +23,7 @@ def upgrade() -> None:
     _place_photos()
     _create_marks()
     _create_forgetting()
+    _create_tallies()
 
 
 def _create_things() -> None:
@@ -131,3 +132,40 @@ def _create_forgetting() -> None:
         sa.CheckConstraint("id = 1", name=op.f("ck_mark_keys_one_row")),
     )
     op.bulk_insert(keys, [{"id": 1, "key": os.urandom(32)}])
+
+
+TALLYING = (
+    """CREATE TRIGGER tally_added_pack AFTER INSERT ON packs BEGIN
+         INSERT INTO tallies (pair_id, photos, segments, changed, erased)
+         VALUES (NEW.pair_id, 1, NEW.count, randomblob(16), randomblob(16))
+         ON CONFLICT (pair_id) DO UPDATE
+         SET photos = photos + 1, segments = segments + NEW.count, changed = excluded.changed;
+       END""",
+    """CREATE TRIGGER tally_erased_pack AFTER DELETE ON packs BEGIN
+         UPDATE tallies
+         SET photos = photos - 1, segments = segments - OLD.count, changed = randomblob(16), erased = randomblob(16)
+         WHERE pair_id = OLD.pair_id;
+       END""",
+)
+
+
+def _create_tallies() -> None:
+    op.create_table(
+        "tallies",
+        sa.Column("pair_id", sa.Integer(), nullable=False),
+        sa.Column("photos", sa.Integer(), nullable=False),
+        sa.Column("segments", sa.Integer(), nullable=False),
+        sa.Column("changed", sa.LargeBinary(), nullable=False),
+        sa.Column("erased", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("pair_id", name="pk_tallies"),
+        sa.ForeignKeyConstraint(["pair_id"], ["pairs.id"], name="fk_tallies_pair_id"),
+    )
+    if op.get_bind().dialect.name != "sqlite":
+        return  # without the triggers the table stays empty, and whoever reads it counts the packs themselves
+    op.execute(
+        """INSERT INTO tallies
+           SELECT pair_id, count(*), sum(count), randomblob(16), randomblob(16) FROM packs GROUP BY pair_id"""
+    )
+    # A later migration that rebuilds `packs` drops its triggers and must make them again.
+    for trigger in TALLYING:
+        op.execute(trigger)
