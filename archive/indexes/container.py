@@ -2,8 +2,8 @@
 
 A shard file, little-endian:
 
-    header   64 bytes: magic, version, dim, count, nonce of the file, the first half of the sha256 of the training that it
-             needs (zeros: none), and the version of faiss that wrote the engine
+    header   64 bytes: magic, version, dim, count, nonce of the file, the first half of the sha256 of the training that
+             it needs (zeros: none), and the version of faiss that wrote the engine
     ids      int64 (count,): segment ids in ascending order; faiss knows only their row numbers
     padding  zeros up to a multiple of 64
     engine   the faiss index, up to the end of the file

@@ -31,10 +31,10 @@ IVF_AT = 65_536
 milliseconds and is exact."""
 
 CANDIDATES = 80
-"""Rows whose stored vectors are compared for a short answer. Up to `limit` of half of it all answers compare the same, so
-that a short answer is the beginning of a longer one; above it, twice the limit is compared."""
+"""Rows whose stored vectors are compared for a short answer. Up to a limit of half of it all answers compare the same,
+so that a short answer is the beginning of a longer one; above it, twice the limit is compared."""
 
-DEPTH = 10
+DEPTH = 40
 """Cells are read until they can hold none of so many best rows, or of the limit where that is more."""
 
 EXACT_BELOW = 16_384
@@ -82,7 +82,7 @@ class FaissIndex:
         self._folder = folder
         self._dim = dim
         self._ivf_at = ivf_at
-        self._stored = stored
+        self.stored = stored
         self._words = words
         self._shards = {shard.name: shard for shard in shards}
         self._opened: dict[str, _Opened | None] = {}
@@ -92,7 +92,7 @@ class FaissIndex:
     def over(self, stored: Stored) -> Self:
         """The same opened shards, with other stored vectors to decide by: those of a newer view of the catalog."""
         other = copy(self)
-        other._stored = stored
+        other.stored = stored
         return other
 
     def __len__(self) -> int:
@@ -175,7 +175,7 @@ class FaissIndex:
 
     @property
     def outdated(self) -> list[Shard]:
-        """The shards that an older version wrote, or another faiss: they are as good, but had better be written anew."""
+        """The shards that an older version wrote, or another faiss: what opens is as good, but is due to be renewed."""
         version = engines.version() if self._shards else ""
         return [shard for shard in self._shards.values() if not container.is_current(self._folder, shard, version)]
 
@@ -204,13 +204,13 @@ class FaissIndex:
     ) -> Scored:
         """The nearest rows of clustered shards, best first."""
         left = [(len(opened.content.ids) if rows is None else int(rows.sum())) for opened, rows in shards]
-        if self._stored and sum(left) <= EXACT_BELOW:
+        if self.stored and sum(left) <= EXACT_BELOW:
             every = [opened.content.ids if rows is None else opened.content.ids[rows] for opened, rows in shards]
-            return self._compared(np.concatenate(every), query, limit)
+            return _compared(np.concatenate(every), self.stored, query, limit)
         count = max(CANDIDATES, 2 * limit)
         while True:
             ids, scores = self._candidates(shards, query, count, limit, flat_scores)
-            found = self._compared(ids, query, limit) if self._stored else nearest(ids, scores, limit)
+            found = _compared(ids, self.stored, query, limit) if self.stored else nearest(ids, scores, limit)
             if len(found[0]) >= limit or len(ids) < count:
                 return found
             count *= 4
@@ -236,12 +236,6 @@ class FaissIndex:
             bar = -np.inf
         reaching = int(np.count_nonzero(asked.heights >= bar))
         return nearest(*_joined([first, read(slice(engines.FIRST_CELLS, reaching))]), count)
-
-    def _compared(self, ids: Ids, query: Vectors, limit: int) -> Scored:
-        """The nearest of these by their stored vectors; those that the catalog no longer has are left out."""
-        assert self._stored is not None  # noqa: S101  (the callers ask)
-        there, vectors = self._stored(np.sort(ids))
-        return nearest(there, np.einsum("ij,j->i", vectors, query[0]), limit)
 
     def _learn(self, vectors: Vectors, packs: tuple[int, int]) -> container.StoredTraining:
         """The training that all clustered shards of the folder share, from the first vectors that need it."""
@@ -280,6 +274,12 @@ class FaissIndex:
             if stored and stored.mark == mark:
                 self._cells[mark.hex()] = engines.Cells(stored.training)
         return mark.hex() in self._cells
+
+
+def _compared(ids: Ids, stored: Stored, query: Vectors, limit: int) -> Scored:
+    """The nearest of these by their stored vectors; those that the catalog no longer has are left out."""
+    there, vectors = stored(np.sort(ids))
+    return nearest(there, np.einsum("ij,j->i", vectors, query[0]), limit)
 
 
 def _best(found: Iterable[tuple[_Opened, engines.Found]], limit: int) -> Scored:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -42,7 +43,7 @@ class KeptParts:
         with self._making:
             if self._index is None or self._index[0] != manifest:
                 self._index = (manifest, bootstrap.index(settings, source, pair_id, pair))
-            return self._index[1]
+            return self._index[1].over(partial(source.vectors_of, (pair_id, pair)))
 
     def let_go(self) -> None:
         """Drop the index: the file of a shard that was erased is on the disk for as long as somebody maps it."""
