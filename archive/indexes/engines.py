@@ -15,8 +15,6 @@ from archive.indexes.rows import CHUNK
 from archive.indexes.training import nearest_cells
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
     from archive.indexes.container import HashedFile, Training
@@ -201,8 +199,8 @@ def _selector(wanted: NDArray[np.bool_] | None) -> Any:  # noqa: ANN401
     return None if wanted is None else faiss.IDSelectorBitmap(np.packbits(wanted, bitorder="little"))
 
 
-def _placed(vectors: Sequence[float] | Vectors, training: Training) -> tuple[Vectors, NDArray[np.int64]]:
+def _placed(vectors: Vectors, training: Training) -> tuple[Vectors, NDArray[np.int64]]:
     """What is coded of vectors, and the cell of each."""
     centred = vectors - training.mean
-    owners = nearest_cells(centred @ training.places.T, training.centres)
+    owners = nearest_cells((centred @ training.places.T).astype(np.float32, copy=False), training.centres)
     return np.ascontiguousarray(centred @ training.codes.T), owners

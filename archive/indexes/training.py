@@ -17,8 +17,6 @@ from archive.indexes.container import Training
 from archive.indexes.rows import CHUNK
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
     from archive.types import Vectors
@@ -117,7 +115,8 @@ def _centres(placed: Vectors) -> Vectors:
     clusters.train(placed)
     centres: Vectors = clusters.centroids
     sizes = np.bincount(nearest_cells(placed, centres), minlength=count)
-    return centres[sizes >= min(FEWEST_IN_CELL, sizes.max())]
+    kept: Vectors = centres[sizes >= min(FEWEST_IN_CELL, sizes.max())]
+    return kept
 
 
 def _means(rows: Vectors, owners: NDArray[np.int64], cells: int) -> Vectors:
@@ -132,11 +131,12 @@ def _means(rows: Vectors, owners: NDArray[np.int64], cells: int) -> Vectors:
 
 
 def _projected(rows: Vectors, onto: Square) -> Vectors:
-    return np.ascontiguousarray(rows @ onto.T.astype(np.float32))
+    return np.ascontiguousarray(rows @ onto.T, np.float32)
 
 
 def _sample(vectors: Vectors) -> Vectors:
     if len(vectors) <= SAMPLE:
         return vectors
-    rows: Sequence[int] = np.random.default_rng(_SEED).choice(len(vectors), SAMPLE, replace=False, shuffle=False)
-    return vectors[np.sort(rows)]
+    rows = np.random.default_rng(_SEED).choice(len(vectors), SAMPLE, replace=False, shuffle=False)
+    sample: Vectors = vectors[np.sort(rows)]
+    return sample
