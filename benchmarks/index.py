@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter, process_time
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+import click
 import numpy as np
 
 from archive.catalog.candidates import vectors_of
@@ -29,6 +29,11 @@ from archive.indexes.faiss_shards import FaissIndex
 from archive.sealing import LARGEST
 from archive.types import ORDINAL_BITS
 from benchmarks.spread import near_duplicates, real_vectors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from archive.types import Ids, Vectors
 
 DIM = 512
 SEGMENTS = 27
@@ -45,8 +50,8 @@ FARTHEST = 100_000_000
 class MadeUp(NamedTuple):
     """Vectors like CLIP's: `block` gives so many pictures, `words` are texts about things that are on them."""
 
-    block: Callable[[int], Any]
-    words: Any
+    block: Callable[[int], Vectors]
+    words: Vectors
 
 
 def made_up(seed: int = 1) -> MadeUp:
@@ -54,7 +59,7 @@ def made_up(seed: int = 1) -> MadeUp:
     random = np.random.default_rng(seed)
     spectrum = np.arange(1, DIM + 1, dtype=np.float32) ** -0.5
 
-    def drawn(count: int) -> Any:
+    def drawn(count: int) -> Vectors:
         return _unit(random.standard_normal((count, DIM), np.float32) * spectrum)
 
     concepts, (pictures, words) = drawn(CONCEPTS), drawn(2)
@@ -62,7 +67,7 @@ def made_up(seed: int = 1) -> MadeUp:
     common = 1 / random.permutation(np.arange(1, CONCEPTS + 1))
     common /= common.sum()
 
-    def about(count: int, side: Any) -> Any:
+    def about(count: int, side: Vectors) -> Vectors:
         shown = random.choice(CONCEPTS, count, p=common)
         return _unit(concepts[shown] + 0.7 * drawn(count) + 1.25 * side)
 
@@ -84,7 +89,7 @@ class Store:
                confidences, vectors, UNIQUE (pair_id, photo_id))"""
         )
 
-    def add(self, ids: Any, vectors: Any) -> None:
+    def add(self, ids: Ids, vectors: Vectors) -> None:
         """Keep vectors, whose ids are whole photos but for the last."""
         photos, begins = np.unique(ids >> ORDINAL_BITS, return_index=True)
         rows = [
@@ -96,7 +101,7 @@ class Store:
         self._connection.executemany(insert, rows)
         self._connection.execute("COMMIT")
 
-    def vectors_of(self, segments: Any) -> Any:
+    def vectors_of(self, segments: Ids) -> tuple[Ids, Vectors]:
         """As the catalog gives them."""
         return vectors_of(self._connection, 1, self._dim, segments)
 
@@ -127,7 +132,7 @@ def _at(size: int) -> dict[str, float]:
     return _compared(map(space.block, filter(None, sizes)), space.words[:TRAINED], space.words[TRAINED:], DIM)
 
 
-def _compared(blocks: Iterator[Any], trained: Any, asked: Any, dim: int) -> dict[str, float]:
+def _compared(blocks: Iterator[Vectors], trained: Vectors, asked: Vectors, dim: int) -> dict[str, float]:
     """Build both, ask both, and say what each cost."""
     import faiss
 
@@ -166,11 +171,11 @@ class _Building:
 
     def __init__(self, index: FaissIndex) -> None:
         self._index = index
-        self._waiting: list[tuple[Any, Any]] = []
+        self._waiting: list[tuple[Ids, Vectors]] = []
         self.rows = 0
         self.cpu = self.wall = self.first = 0.0
 
-    def take(self, ids: Any, block: Any) -> None:
+    def take(self, ids: Ids, block: Vectors) -> None:
         """Vectors for the next shard; the first is small, as it is where an archive grows."""
         self._waiting.append((ids, block))
         waiting = sum(len(one) for one, _ in self._waiting)
@@ -199,12 +204,12 @@ class _Building:
 class _Truth:
     """The true best of each query, kept up while vectors pass by."""
 
-    def __init__(self, asked: Any) -> None:
+    def __init__(self, asked: Vectors) -> None:
         self._asked = asked
         self._ids = np.empty((len(asked), 0), np.int64)
         self._scores = np.empty((len(asked), 0), np.float32)
 
-    def look_at(self, ids: Any, block: Any) -> None:
+    def look_at(self, ids: Ids, block: Vectors) -> None:
         """Vectors that may be among them."""
         scores = np.concatenate([self._scores, self._asked @ block.T], axis=1)
         every = np.concatenate([self._ids, np.broadcast_to(ids, (len(self._asked), len(ids)))], axis=1)
@@ -237,14 +242,14 @@ def _farther(at: dict[str, dict[str, float]]) -> dict[str, float]:
     }
 
 
-def _cpu_ms(ask: Callable[[Any], Any], rows: Any) -> float:
+def _cpu_ms(ask: Callable[[Vectors], object], rows: Vectors) -> float:
     before = process_time()
     for row in rows[:, np.newaxis]:
         ask(row)
     return (process_time() - before) / len(rows) * 1000
 
 
-def _numbered(blocks: Iterator[Any]) -> Iterator[tuple[Any, Any]]:
+def _numbered(blocks: Iterator[Vectors]) -> Iterator[tuple[Ids, Vectors]]:
     begun = 0
     for block in blocks:
         places = np.arange(begun, begun + len(block), dtype=np.int64)
@@ -252,13 +257,14 @@ def _numbered(blocks: Iterator[Any]) -> Iterator[tuple[Any, Any]]:
         begun += len(block)
 
 
-def _blocks(vectors: Any) -> Iterator[Any]:
+def _blocks(vectors: Vectors) -> Iterator[Vectors]:
     return (vectors[start : start + BLOCK] for start in range(0, len(vectors), BLOCK))
 
 
-def _unit(rows: Any) -> Any:
-    return (rows / np.linalg.norm(rows, axis=-1, keepdims=True)).astype(np.float32)
+def _unit(rows: Vectors) -> Vectors:
+    unit: Vectors = (rows / np.linalg.norm(rows, axis=-1, keepdims=True)).astype(np.float32)
+    return unit
 
 
 if __name__ == "__main__":
-    print(json.dumps(measure(full="--full" in sys.argv[1:]), indent=1))
+    click.echo(json.dumps(measure(full="--full" in sys.argv[1:]), indent=1))

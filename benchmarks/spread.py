@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,13 +13,18 @@ from archive.photos.reading import decode
 from benchmarks.spaces import pocket
 from tests.paths import SHARED
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from archive.types import Vectors
+
 SEQUENCES = ("eval/desk-sequence", "photos/openglass")
 FOLDERS = (*SEQUENCES, "photos/esp32cam-desk", "eval/everyday", "train/unlabelled", "train/grocery")
 LABELS = ("models", "imagenet_labels_1001.txt")
 ALIKE = (0.9, 0.95, 0.98)
 
 
-def real_vectors() -> tuple[Any, dict[str, list[Any]], Any]:
+def real_vectors() -> tuple[Vectors, dict[str, list[Vectors]], Vectors]:
     """All segments (n, dim); for each sequence the packs' vectors in order; and words, the asked-about last.
 
     The words that are asked, names of ImageNet's classes, are not among those that the index learns from.
@@ -38,7 +43,7 @@ def real_vectors() -> tuple[Any, dict[str, list[Any]], Any]:
     return vectors, {folder: seen[folder] for folder in SEQUENCES}, words
 
 
-def near_duplicates(sequences: dict[str, list[Any]]) -> dict[str, dict[str, float]]:
+def near_duplicates(sequences: dict[str, list[Vectors]]) -> dict[str, dict[str, float]]:
     """For each sequence, the share of photos and of segments that the photo before has one like, by cosine."""
     found = {}
     for folder, packs in sequences.items():
@@ -50,5 +55,5 @@ def near_duplicates(sequences: dict[str, list[Any]]) -> dict[str, dict[str, floa
     return found
 
 
-def _photos(folder: str) -> list[Any]:
+def _photos(folder: str) -> list[Path]:
     return sorted(SHARED.joinpath(folder).rglob("*.jpg"), key=lambda path: (len(path.name), path.name))
