@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from archive.reindex import Report, Watcher
     from archive.sessions import SessionKey
     from archive.settings import Settings
-    from archive.types import Pair, Photo
+    from archive.types import Pair, Photo, Vectors
 
 PATIENCE = 2.0
 """Seconds that a command waits for another writer; a query that remembers its words is done in milliseconds."""
@@ -150,19 +150,52 @@ def locate(settings: Settings) -> Callable[[Photo], Path]:
 
 
 def index(settings: Settings, source: Catalog | CatalogReader, pair_id: int, pair: Pair) -> FaissIndex:
-    """The index of a pair, over the shards that the catalog's manifest names."""
+    """The index of a pair, over the shards that the catalog's manifest names.
+
+    A reader searches, and its own vectors decide. A writer adds, and the first large shard is built for the words that
+    the pair's text side knows; a training that too much was forgotten of is not built upon any more.
+    """
+    from functools import partial
+
+    from archive.catalog.reader import CatalogReader
     from archive.indexes.faiss_shards import FaissIndex
 
-    return FaissIndex(settings.shards / str(pair_id), pair.dim, source.shards(pair_id))
+    folder, shards = settings.shards / str(pair_id), source.shards(pair_id)
+    if isinstance(source, CatalogReader):
+        return FaissIndex(folder, pair.dim, shards, stored=partial(source.vectors_of, (pair_id, pair)))
+    found = FaissIndex(folder, pair.dim, shards, words=partial(_asked_words, settings, pair))
+    found.unlearn(partial(source.vectors_between, pair_id))
+    return found
 
 
 def index_to_ask(settings: Settings, source: CatalogReader, pair_id: int, pair: Pair) -> FaissIndex:
     """The same for a query: files found whole before, to which nobody wrote since, are not hashed again."""
+    from functools import partial
+
     from archive.indexes.faiss_shards import FaissIndex
     from archive.verified import Verified
 
-    verified = Verified(settings.home)
-    return FaissIndex(settings.shards / str(pair_id), pair.dim, source.shards(pair_id), verified=verified)
+    return FaissIndex(
+        settings.shards / str(pair_id),
+        pair.dim,
+        source.shards(pair_id),
+        stored=partial(source.vectors_of, (pair_id, pair)),
+        verified=Verified(settings.home),
+    )
+
+
+def _asked_words(settings: Settings, pair: Pair) -> Vectors:
+    """The vectors of texts like those that are asked; none where the pair's text side is not at hand."""
+    import numpy as np
+
+    from archive.indexes.phrases import phrases
+
+    texts = phrases()
+    try:
+        words = parts.words(pair, settings)
+        return np.concatenate([words.embed_text(texts[start : start + 64]) for start in range(0, len(texts), 64)])
+    except ArchiveError:
+        return np.empty((0, pair.dim), np.float32)
 
 
 @contextmanager
@@ -174,6 +207,7 @@ def ingesting(
     Raises:
         UsageError: the archive has another pair than the one chosen.
     """
+    from archive import shelving
     from archive.arrivals import Arrivals
     from archive.ingest import Destination
 
@@ -190,6 +224,7 @@ def ingesting(
         if answering is None:
             settle(catalog, seeing, pair_id)
         stored, shards = originals(settings), index(settings, catalog, pair_id, pair)
+        shelving.renew(catalog, shards, pair_id, shards.outdated)
         stored.sweep()
         shards.sweep([shard.name for shard in catalog.shards(pair_id)])
         yield Destination(
@@ -281,6 +316,7 @@ def reindex(settings: Settings, report: Report, watcher: Watcher) -> None:
     Raises:
         ArchiveError: nothing was ever ingested.
     """
+    from archive import shelving
     from archive.reindex import embed_missing, may_answer, refresh
     from archive.teaching import embed_missing as embed_exemplars
 
@@ -300,4 +336,5 @@ def reindex(settings: Settings, report: Report, watcher: Watcher) -> None:
             catalog.set_answering(pair_id)
         shards = index(settings, catalog, pair_id, pair)
         refresh(catalog, shards, pair_id, settings.seal_at, report)
+        report.rebuilt += shelving.renew(catalog, shards, pair_id, shards.outdated)
         shards.sweep([shard.name for shard in catalog.shards(pair_id)])

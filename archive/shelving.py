@@ -15,6 +15,8 @@ from archive.errors import ArchiveError
 from archive.types import ORDINAL_BITS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from archive.catalog.writer import Catalog
     from archive.protocols import VectorIndex
     from archive.sealing import Seal
@@ -49,21 +51,27 @@ def mend(catalog: Catalog, index: VectorIndex, pair_id: int) -> int:
     return len(seals)
 
 
+def renew(catalog: Catalog, index: VectorIndex, pair_id: int, outdated: Sequence[Shard]) -> int:
+    """Write shards anew that an older version wrote; returns how many there were."""
+    for shard in outdated:
+        _seal(catalog, index, pair_id, sealing.Seal(shard.first_pack, shard.last_pack, (shard,)))
+    return len(outdated)
+
+
 def purge(catalog: Catalog, index: VectorIndex, pair_id: int) -> int:
     """Write shards without the photos that were erased; returns how many there were.
 
-    Where the disk has no room for that, the shard goes and its photos are searched straight from the catalog.
+    Broken ones are written anew, too: they may be so because what they were built upon was erased. Where the disk has
+    no room for that, the shard goes and its photos are searched straight from the catalog.
     """
-    miscounted = [
-        shard for shard in catalog.shards(pair_id) if not _holds_what_the_catalog_does(catalog, pair_id, shard)
-    ]
-    for shard in miscounted:
+    written = stale(catalog, index, pair_id)
+    for shard in written:
         try:
             _seal(catalog, index, pair_id, sealing.Seal(shard.first_pack, shard.last_pack, (shard,)))
         except ArchiveError:
             catalog.replace_shards(pair_id, [], [shard])
             index.remove(shard)
-    return len(miscounted)
+    return len(written)
 
 
 def stale(catalog: Catalog, index: VectorIndex, pair_id: int) -> list[Shard]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from archive.catalog import browsing, queries, taught, values
+from archive.catalog import browsing, candidates, queries, taught, values
 from archive.catalog.driver import archive_error, archive_errors, connect_to_read, sqlite_module
 from archive.catalog.queries import LAST_ID, Span, State
 from archive.catalog.revisions import HEAD, stored_revision
@@ -222,6 +222,10 @@ class CatalogReader:
     def frames_of(self, pair_id: int, photo_ids: Iterable[int]) -> dict[int, NDArray[np.float32]]:
         """The vectors (dim,) of those photos as wholes, by photo id, without the rest of their packs."""
         return queries.frames_of(self._connection, pair_id, photo_ids)
+
+    def vectors_of(self, pair: tuple[int, Pair], segments: Ids) -> tuple[Ids, Vectors]:
+        """The vectors of sorted segment ids in a pair, with the ids: those that are not there are left out."""
+        return candidates.vectors_of(self._connection, pair[0], pair[1].dim, segments)
 
     def unsealed_packs(self, pair_id: int, photos: Ids | None = None) -> Iterator[tuple[int, Pack]]:
         """The packs that no shard covers, with their ids, in order; with `photos`, only theirs."""

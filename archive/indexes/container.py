@@ -2,12 +2,15 @@
 
 A shard file, little-endian:
 
-    header   64 bytes: magic, version, dim, count, nonce of the file
+    header   64 bytes: magic, version, dim, count, nonce of the file, the first half of the sha256 of the training that
+             it needs (zeros: none), and the version of faiss that wrote the engine
     ids      int64 (count,): segment ids in ascending order; faiss knows only their row numbers
     padding  zeros up to a multiple of 64
     engine   the faiss index, up to the end of the file
 
-The centres of the coarse cells that clustered shards share are a file of float32 (cells, dim), named by its sha256.
+What clustered shards share, their training, is a file named by its sha256: a header of 64 bytes (magic, version, dim,
+kept, near, cells; rows, first and last pack that it was learned from), then the arrays of `Training` in their order,
+float32. Everything in it is a sum over many rows, so none of it can be told from the photos that it was learned from.
 """
 
 from __future__ import annotations
@@ -36,12 +39,16 @@ if TYPE_CHECKING:
     from archive.verified import Verified
 
 MAGIC = b"ARCHSHRD"
-VERSION = 1
+VERSION = 2
+"""Version 1 differs in what clustered shards hold; its flat ones are the same."""
+
+TRAINING_MAGIC = b"ARCHCELL"
 SHARD_SUFFIX = ".shard"
 CELLS_SUFFIX = ".cells"
 PARTIAL_SUFFIX = ".partial"
 
-_HEADER = struct.Struct("<8sIIQ16s24x")
+_HEADER = struct.Struct("<8sIIQ16s16s8s")
+_TRAINING_HEADER = struct.Struct("<8sIIIIIQQQ12x")
 _ALIGNMENT = 64
 
 
@@ -69,10 +76,56 @@ class HashedFile:
 
 
 class ShardContent(NamedTuple):
-    """A verified shard. `engine` is mapped from the file and stays readable after the file is removed."""
+    """A verified shard. `engine` is mapped from the file and stays readable after the file is removed.
+
+    `training` is the beginning of the sha256 of the training that it needs, empty for a shard that needs none.
+    """
 
     ids: Ids
     engine: NDArray[np.uint8]
+    training: bytes
+
+
+class Training(NamedTuple):
+    """What clustered shards share: how a vector becomes a code, and where the cells lie. All float32.
+
+    mean     (dim,): of the vectors that it was learned from
+    codes    (kept, dim): a vector less the mean, times this, is what is coded
+    asks     (kept, dim): a query times this; its products with what is coded are near those of the vectors themselves
+    places   (near, dim): a vector less the mean, times this, is where it lies among the centres
+    centres  (cells, near): a vector belongs to the nearest
+    middles  (cells, kept): the mean of what is coded, of the vectors of each cell
+    spreads  (cells, near or fewer): its variance, in its first dimensions
+    """
+
+    mean: NDArray[np.float32]
+    codes: Vectors
+    asks: Vectors
+    places: Vectors
+    centres: Vectors
+    middles: Vectors
+    spreads: Vectors
+
+
+class Lesson(NamedTuple):
+    """What a training was learned from: so many rows, of the packs from first to last."""
+
+    rows: int
+    first_pack: int
+    last_pack: int
+
+
+class StoredTraining(NamedTuple):
+    """A training as it stands in its file, whose name is its sha256."""
+
+    name: str
+    training: Training
+    lesson: Lesson
+
+    @property
+    def mark(self) -> bytes:
+        """What a shard that needs it says of it."""
+        return bytes.fromhex(self.name.removesuffix(CELLS_SUFFIX))[:16]
 
 
 @contextmanager
@@ -97,9 +150,10 @@ def new_shard_name(first_pack: int, last_pack: int) -> str:
     return f"{first_pack}-{last_pack}-{secrets.token_hex(8)}{SHARD_SUFFIX}"
 
 
-def write_head(file: HashedFile, ids: Ids, dim: int) -> None:
-    """Write everything of a shard that stands before the engine."""
-    file.write(_HEADER.pack(MAGIC, VERSION, dim, len(ids), secrets.token_bytes(16)))
+def write_head(file: HashedFile, ids: Ids, dim: int, training: bytes, engine_version: str) -> None:
+    """Write everything of a shard that stands before the engine; `training` is the mark of the one that it needs."""
+    version = engine_version.encode()[:8]
+    file.write(_HEADER.pack(MAGIC, VERSION, dim, len(ids), secrets.token_bytes(16), training, version))
     file.write(np.ascontiguousarray(ids, dtype="<i8").data.cast("B"))
     file.write(bytes(-file.size % _ALIGNMENT))
 
@@ -123,37 +177,71 @@ def read_shard(folder: Path, shard: Shard, dim: int, verified: Verified | None =
     return _parse(memory, shard, dim)
 
 
-class Cells(NamedTuple):
-    """The centres of coarse cells, unit rows, and the name of their file."""
+def is_current(folder: Path, shard: Shard, engine_version: str) -> bool:
+    """Whether a shard's file, by its head, was written as shards are written now. One that is missing was not."""
+    try:
+        with (folder / shard.name).open("rb") as file:
+            head = file.read(_HEADER.size)
+    except OSError:
+        return False
+    if len(head) < _HEADER.size:
+        return False
+    magic, version, *_, its_engine = _HEADER.unpack(head)
+    return (magic, version, its_engine.rstrip(b"\0")) == (MAGIC, VERSION, engine_version.encode()[:8])
 
-    name: str
-    centres: Vectors
+
+def training_mark(path: Path) -> bytes:
+    """The mark of the training that the shard of that file says it needs; empty where there is none."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEADER.size)
+    except OSError:
+        return b""
+    return _HEADER.unpack(head)[5].rstrip(b"\0") and _HEADER.unpack(head)[5] if len(head) == _HEADER.size else b""
 
 
-def read_cells(folder: Path, dim: int) -> Cells | None:
-    """The cells of the folder, or None where no file of them has the content that its name says."""
+def read_training(folder: Path, dim: int) -> StoredTraining | None:
+    """The training of the folder, or None where no file of one has the content that its name says."""
     for path in sorted(folder.glob(f"*{CELLS_SUFFIX}")):
         try:
             content = path.read_bytes()
         except OSError:
             continue
-        if hashlib.sha256(content).hexdigest() == path.stem:
-            return Cells(path.name, np.frombuffer(content, dtype="<f4").reshape(-1, dim))
+        if hashlib.sha256(content).hexdigest() == path.stem and content[:8] == TRAINING_MAGIC:
+            return _parse_training(path.name, content, dim)
     return None
 
 
-def write_cells(folder: Path, centres: Vectors) -> None:
-    """Store the cells durably."""
-    content = centres.astype("<f4").tobytes()
-    with durable(folder, f"{hashlib.sha256(content).hexdigest()}{CELLS_SUFFIX}") as file:
+def write_training(folder: Path, training: Training, lesson: Lesson) -> StoredTraining:
+    """Store a training durably."""
+    (kept, dim), (cells, near) = training.codes.shape, training.centres.shape
+    head = _TRAINING_HEADER.pack(TRAINING_MAGIC, VERSION, dim, kept, near, cells, *lesson)
+    content = head + b"".join(part.astype("<f4").tobytes() for part in training)
+    name = f"{hashlib.sha256(content).hexdigest()}{CELLS_SUFFIX}"
+    with durable(folder, name) as file:
         file.write(content)
+    return StoredTraining(name, training, lesson)
+
+
+def _parse_training(name: str, content: bytes, dim: int) -> StoredTraining | None:
+    _, version, its_dim, kept, near, cells, *lesson = _TRAINING_HEADER.unpack_from(content)
+    if (version, its_dim) != (VERSION, dim):
+        return None
+    spread = min(near, kept)
+    shapes = [(dim,), (kept, dim), (kept, dim), (near, dim), (cells, near), (cells, kept), (cells, spread)]
+    parts, place = [], _TRAINING_HEADER.size
+    for shape in shapes:
+        count = int(np.prod(shape))
+        parts.append(np.frombuffer(content, "<f4", count, place).reshape(shape))
+        place += 4 * count
+    return StoredTraining(name, Training(*parts), Lesson(*lesson))
 
 
 def _parse(memory: mmap.mmap, shard: Shard, dim: int) -> ShardContent | None:
-    magic, version, its_dim, count, _ = _HEADER.unpack_from(memory)
-    if (magic, version, its_dim, count) != (MAGIC, VERSION, dim, shard.count):
+    magic, version, its_dim, count, _, training, _ = _HEADER.unpack_from(memory)
+    if (magic, its_dim, count) != (MAGIC, dim, shard.count) or version not in (1, VERSION):
         return None
     ids_end = _HEADER.size + 8 * count
     ids = np.frombuffer(memory, dtype="<i8", count=count, offset=_HEADER.size)
     engine = np.frombuffer(memory, dtype=np.uint8, offset=ids_end + -ids_end % _ALIGNMENT)
-    return ShardContent(ids, engine)
+    return ShardContent(ids, engine, training.rstrip(b"\0") and training)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,17 +11,38 @@ import numpy as np
 from archive.disk import sync
 from archive.indexes import container, engines
 from archive.indexes.rows import belonging_to, checked, checked_query, matches, nearest
+from archive.indexes.training import train
 from archive.types import Shard
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
     from pathlib import Path
+    from typing import Self
+
+    from numpy.typing import NDArray
 
     from archive.types import Ids, Match, Vectors
     from archive.verified import Verified
 
+    Stored = Callable[[Ids], tuple[Ids, Vectors]]
+    Scored = tuple[Ids, NDArray[np.float32]]
+
 IVF_AT = 65_536
-"""Vectors from which a shard is clustered. Below it, comparing every row takes a few milliseconds and is exact."""
+"""Vectors from which a shard is clustered, and all that follow it. Below it, comparing every row takes a few
+milliseconds and is exact."""
+
+CANDIDATES = 80
+"""Rows whose stored vectors are compared for a short answer. Up to a limit of half of it all answers compare the same,
+so that a short answer is the beginning of a longer one; above it, twice the limit is compared."""
+
+DEPTH = 40
+"""Cells are read until they can hold none of so many best rows, or of the limit where that is more."""
+
+EXACT_BELOW = 16_384
+"""Where a filter leaves fewer rows of the clustered shards, all their stored vectors are compared."""
+
+WORN_AT = 0.9
+"""A training is learned anew once less than this share of its rows is still in the archive."""
 
 
 class _Opened(NamedTuple):
@@ -29,16 +51,23 @@ class _Opened(NamedTuple):
     content: container.ShardContent
     engine: Any
 
+    @property
+    def is_clustered(self) -> bool:
+        return engines.is_clustered(self.engine)
+
 
 class FaissIndex:
     """A VectorIndex over the shard files of one folder, which belongs to one pair.
 
     `shards` is what the manifest names. A file is read, and its sha256 checked, when something is first asked of it.
     One that is missing or damaged is no error: it stands in `broken`, and the caller searches its packs in the
-    catalog. Scores of clustered shards are near, not exact; the caller ranks again by the catalog's vectors. What was
-    `verified` before is not hashed again.
+    catalog. So does a clustered one whose training is missing. What was `verified` before is not hashed again.
 
-    Only the holder of the archive's writer lock may call `add`, `remove` and `sweep`.
+    `stored` gives the vectors of sorted segment ids as the catalog has them, and the ids, without those that it no
+    longer has: clustered shards name candidates, and these vectors decide. Without it their scores are near, not
+    exact. `words` gives vectors of texts like those that are asked, when the first clustered shard is built.
+
+    Only the holder of the archive's writer lock may call `add`, `remove`, `sweep` and `unlearn`.
     """
 
     def __init__(
@@ -48,15 +77,26 @@ class FaissIndex:
         shards: Sequence[Shard] = (),
         *,
         ivf_at: int = IVF_AT,
+        stored: Stored | None = None,
+        words: Callable[[], Vectors] | None = None,
         verified: Verified | None = None,
     ) -> None:
         self._folder = folder
         self._dim = dim
         self._ivf_at = ivf_at
+        self.stored = stored
+        self._words = words
         self._verified = verified
         self._shards = {shard.name: shard for shard in shards}
         self._opened: dict[str, _Opened | None] = {}
+        self._cells: dict[str, engines.Cells] = {}
         self._opening = Lock()
+
+    def over(self, stored: Stored) -> Self:
+        """The same opened shards, with other stored vectors to decide by: those of a newer view of the catalog."""
+        other = copy(self)
+        other.stored = stored
+        return other
 
     def __len__(self) -> int:
         return sum(len(opened.content.ids) for opened in self._healthy())
@@ -81,10 +121,13 @@ class FaissIndex:
         ids, vectors = checked(ids, vectors, self._dim)
         first, last = packs
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        engine = engines.flat(vectors) if len(ids) < self._ivf_at else engines.clustered(vectors, self._cells(vectors))
+        training = container.read_training(self._folder, self._dim)
+        if training is None and len(ids) >= self._ivf_at:
+            training = self._learn(vectors, packs)
+        engine = engines.clustered(vectors, training.training) if training else engines.flat(vectors)
         name = container.new_shard_name(first, last)
         with container.durable(self._folder, name) as file:
-            container.write_head(file, ids, self._dim)
+            container.write_head(file, ids, self._dim, training.mark if training else b"", engines.version())
             engines.write(engine, file)
         shard = Shard(name, file.sha256, file.size, len(ids), first, last)
         self._shards[name] = shard
@@ -100,16 +143,22 @@ class FaissIndex:
             sync(self._folder)
 
     def search(self, vector: Vectors, limit: int, photos: Ids | None = None) -> list[Match]:
-        """The nearest segments of all healthy shards, best first; equal scores stand in order of id."""
+        """The nearest segments of all healthy shards, best first; equal scores stand in order of id.
+
+        Where a filter leaves few rows, or the clustered shards name too few that are still there, all are compared.
+        """
         query = checked_query(vector, self._dim)
         if limit <= 0:
             return []
-        ids, scores = np.empty(0, np.int64), np.empty(0, np.float32)
-        for content, engine in self._healthy():
-            wanted = None if photos is None else belonging_to(photos, content.ids)
-            rows, near_scores = engines.search(engine, query, limit, wanted)
-            ids, scores = np.concatenate((ids, content.ids[rows])), np.concatenate((scores, near_scores))
-        return matches(*nearest(ids, scores, limit))
+        wanted = [
+            (opened, None if photos is None else belonging_to(photos, opened.content.ids)) for opened in self._healthy()
+        ]
+        flat = [one for one in wanted if not one[0].is_clustered]
+        clustered = [one for one in wanted if one[0].is_clustered]
+        exact = _best(((opened, engines.search(opened.engine, query, limit, rows)) for opened, rows in flat), limit)
+        if clustered:
+            exact = nearest(*_joined([exact, self._clustered(clustered, query, limit, exact[1])]), limit)
+        return matches(*exact)
 
     def sweep(self, keep: Collection[str]) -> list[str]:
         """Erase the folder's files that are neither named in `keep` nor in use, and return their names.
@@ -118,14 +167,88 @@ class FaissIndex:
         """
         if not self._folder.exists():
             return []
-        cells = container.read_cells(self._folder, self._dim)
-        staying = {*keep, cells.name} if cells else set(keep)
+        training = container.read_training(self._folder, self._dim)
+        staying = {*keep, training.name} if training and self._is_needed(training, keep) else set(keep)
         orphans = sorted(path for path in self._folder.iterdir() if path.is_file() and path.name not in staying)
         for path in orphans:
             path.unlink()
         if orphans:
             sync(self._folder)
         return [path.name for path in orphans]
+
+    @property
+    def outdated(self) -> list[Shard]:
+        """The shards that an older version wrote, or another faiss: what opens is as good, but is due to be renewed."""
+        version = engines.version() if self._shards else ""
+        return [shard for shard in self._shards.values() if not container.is_current(self._folder, shard, version)]
+
+    def unlearn(self, still: Callable[[int, int], int]) -> bool:
+        """Erase the training if much of what it was learned from is gone; its shards are then broken.
+
+        `still` tells how many vectors the packs from first to last hold now.
+        """
+        training = container.read_training(self._folder, self._dim)
+        if training is None:
+            return False
+        rows, first, last = training.lesson
+        if still(first, last) >= WORN_AT * rows:
+            return False
+        (self._folder / training.name).unlink()
+        sync(self._folder)
+        self._opened.clear()
+        return True
+
+    def _clustered(
+        self,
+        shards: Sequence[tuple[_Opened, NDArray[np.bool_] | None]],
+        query: Vectors,
+        limit: int,
+        flat_scores: NDArray[np.float32],
+    ) -> Scored:
+        """The nearest rows of clustered shards, best first."""
+        left = [(len(opened.content.ids) if rows is None else int(rows.sum())) for opened, rows in shards]
+        if self.stored and sum(left) <= EXACT_BELOW:
+            every = [opened.content.ids if rows is None else opened.content.ids[rows] for opened, rows in shards]
+            return _compared(np.concatenate(every), self.stored, query, limit)
+        count = max(CANDIDATES, 2 * limit)
+        while True:
+            ids, scores = self._candidates(shards, query, count, limit, flat_scores)
+            found = _compared(ids, self.stored, query, limit) if self.stored else nearest(ids, scores, limit)
+            if len(found[0]) >= limit or len(ids) < count:
+                return found
+            count *= 4
+
+    def _candidates(
+        self,
+        shards: Sequence[tuple[_Opened, NDArray[np.bool_] | None]],
+        query: Vectors,
+        count: int,
+        limit: int,
+        flat_scores: NDArray[np.float32],
+    ) -> Scored:
+        """So many rows that score best by their codes: of the first cells, then of those that can hold better ones."""
+        asked = self._cells[shards[0][0].content.training.hex()].ask(query)
+
+        def read(which: slice) -> Scored:
+            found = ((one, engines.read_cells(one.engine, asked, which, count, rows)) for one, rows in shards)
+            return _best(found, count)
+
+        first = read(slice(0, engines.FIRST_CELLS))
+        bar = _ranked(np.concatenate((first[1], flat_scores)), max(limit, DEPTH))
+        if len(first[0]) < count and count > max(CANDIDATES, 2 * limit):
+            bar = -np.inf
+        reaching = int(np.count_nonzero(asked.heights >= bar))
+        return nearest(*_joined([first, read(slice(engines.FIRST_CELLS, reaching))]), count)
+
+    def _learn(self, vectors: Vectors, packs: tuple[int, int]) -> container.StoredTraining:
+        """The training that all clustered shards of the folder share, from the first vectors that need it."""
+        words = self._words() if self._words else np.empty((0, self._dim), np.float32)
+        lesson = container.Lesson(len(vectors), *packs)
+        return container.write_training(self._folder, train(vectors, words), lesson)
+
+    def _is_needed(self, training: container.StoredTraining, keep: Collection[str]) -> bool:
+        """Whether one of the shards that stay was built with the training."""
+        return any(container.training_mark(self._folder / name) == training.mark for name in keep)
 
     def _healthy(self) -> list[_Opened]:
         """Every shard that can be searched, oldest pack first."""
@@ -143,13 +266,36 @@ class FaissIndex:
             engine = engines.read(content.engine)
         except RuntimeError:  # the bytes are as written, by a faiss that this one does not understand
             return None
+        if engines.is_clustered(engine) and not self._knows(content.training):
+            return None
         return _Opened(content, engine)
 
-    def _cells(self, vectors: Vectors) -> Vectors:
-        """The centres that all clustered shards of the folder share; trained on the first vectors that need them."""
-        cells = container.read_cells(self._folder, self._dim)
-        if cells:
-            return cells.centres
-        centres = engines.train_cells(vectors)
-        container.write_cells(self._folder, centres)
-        return centres
+    def _knows(self, mark: bytes) -> bool:
+        """Whether the training of that mark is there, and ready."""
+        if mark and mark.hex() not in self._cells:
+            stored = container.read_training(self._folder, self._dim)
+            if stored and stored.mark == mark:
+                self._cells[mark.hex()] = engines.Cells(stored.training)
+        return mark.hex() in self._cells
+
+
+def _compared(ids: Ids, stored: Stored, query: Vectors, limit: int) -> Scored:
+    """The nearest of these by their stored vectors; those that the catalog no longer has are left out."""
+    there, vectors = stored(np.sort(ids))
+    return nearest(there, np.einsum("ij,j->i", vectors, query[0]), limit)
+
+
+def _best(found: Iterable[tuple[_Opened, engines.Found]], limit: int) -> Scored:
+    """The `limit` best of what several shards found, best first."""
+    parts = [(opened.content.ids[rows], scores) for opened, (rows, scores) in found]
+    return nearest(*_joined(parts), limit)
+
+
+def _joined(parts: Sequence[Scored]) -> Scored:
+    ids = np.concatenate([np.empty(0, np.int64), *(ids for ids, _ in parts)])
+    return ids, np.concatenate([np.empty(0, np.float32), *(scores for _, scores in parts)])
+
+
+def _ranked(scores: NDArray[np.float32], place: int) -> float:
+    """The score at that place from the best, below every score while there are fewer."""
+    return -np.inf if len(scores) < place else float(np.partition(scores, -place)[-place])

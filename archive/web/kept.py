@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -44,7 +45,7 @@ class KeptParts:
         with self._making:
             if self._index is None or self._index[0] != manifest:
                 self._index = (manifest, bootstrap.index_to_ask(settings, source, pair_id, pair))
-            return self._index[1]
+            return self._index[1].over(partial(source.vectors_of, (pair_id, pair)))
 
     def let_go(self) -> None:
         """Drop all that is made of photos: some were erased, and a shard's file stays for as long as it is mapped."""

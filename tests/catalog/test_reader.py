@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -330,3 +330,31 @@ def test_whole_photos_alone_have_the_vectors_that_their_packs_begin_with(path: P
     assert sorted(frames) == [1, 3]
     for photo, frame in frames.items():
         assert np.array_equal(frame, packs[photo].vectors[0])
+
+
+def test_vectors_of_segments_are_those_of_their_packs_and_missing_ones_are_left_out(path: Path) -> None:
+    with writing(path) as catalog:
+        pair_id = catalog.ensure_pair(PAIR)
+        for number in (1, 2, 3):
+            catalog.add_photo(new_photo(number), pair_id, pack(number, segments=3 + number))
+    with CatalogReader.open(path) as reader:
+        packs = reader.packs_of(pair_id, [1, 2, 3])
+        wanted = ids(1 << 10, 1 << 10 | 2, 2 << 10 | 4, 2 << 10 | 7, 3 << 10 | 1, 9 << 10)
+        there, vectors = reader.vectors_of((pair_id, PAIR), wanted)
+    order = np.argsort(there)
+    assert there[order].tolist() == wanted[[0, 1, 2, 4]].tolist()
+    expected = np.stack([packs[1].vectors[0], packs[1].vectors[2], packs[2].vectors[4], packs[3].vectors[1]])
+    np.testing.assert_allclose(vectors[order], expected, atol=1e-6)
+
+
+def test_a_vector_that_bit_rot_has_altered_is_left_out(path: Path) -> None:
+    with writing(path) as catalog:
+        pair_id = catalog.ensure_pair(PAIR)
+        catalog.add_photo(new_photo(1), pair_id, pack(1, segments=3))
+    with closing(sqlite_module().connect(path)) as connection, connection:
+        (content,) = connection.execute("SELECT vectors FROM packs").fetchone()
+        rotten = content[: 2 * DIM] + b"\x00\x7e" + content[2 * DIM + 2 :]
+        connection.execute("UPDATE packs SET vectors = ?", (rotten,))
+    with CatalogReader.open(path) as reader:
+        there, _ = reader.vectors_of((pair_id, PAIR), ids(1 << 10, 1 << 10 | 1, 1 << 10 | 2))
+    assert sorted(there.tolist()) == [1 << 10, 1 << 10 | 2]

@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from archive.indexes import container, engines
+from archive.indexes import container, engines, faiss_shards, training
 from archive.indexes.faiss_shards import FaissIndex
-from tests.contracts.vector_index import VectorIndexContract, by_hand, random_rows, segments
+from tests.contracts.vector_index import VectorIndexContract, by_hand, clustered_rows, random_rows, segments
+from tests.indexes.stored import StoredIndex
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from archive.types import Shard
+    from archive.types import Ids, Shard, Vectors
     from tests.contracts.vector_index import NewIndex
 
 DIM = 16
@@ -36,12 +37,24 @@ class TestFlatShards(VectorIndexContract):
 
 
 class TestClusteredShards(VectorIndexContract):
+    """Few rows: the codes name them all, or a filter does, and the stored vectors decide."""
+
     exact = False
-    score_error = 0.02
 
     @pytest.fixture
     def new_index(self, tmp_path: Path) -> NewIndex:
-        return lambda dim: FaissIndex(tmp_path / "index", dim, ivf_at=1)
+        return lambda dim: StoredIndex(tmp_path / "index", dim, ivf_at=1)
+
+
+class TestCodesDecideWhichAreCompared(VectorIndexContract):
+    """As with many rows: nothing is compared but what the codes name."""
+
+    exact = False
+
+    @pytest.fixture
+    def new_index(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> NewIndex:
+        monkeypatch.setattr(faiss_shards, "EXACT_BELOW", 0)
+        return lambda dim: StoredIndex(tmp_path / "index", dim, ivf_at=1)
 
 
 def filled(folder: Path, shards: int = 1, rows: int = 120, ivf_at: int = 10**6) -> tuple[FaissIndex, list[Shard]]:
@@ -60,6 +73,7 @@ def names(folder: Path) -> set[str]:
 
 
 QUERY = random_rows(1, DIM, seed=8)
+NO_WORDS = np.empty((0, DIM), np.float32)
 
 
 @pytest.mark.parametrize("ivf_at", [CLUSTERED, 10**6])
@@ -183,7 +197,7 @@ def test_a_shard_of_another_dimension_is_broken(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "content"), [(0, b"NOTSHARD"), (8, b"\x02"), (64 + 8 * 120, b"what faiss does not know")]
+    ("place", "content"), [(0, b"NOTSHARD"), (8, b"\x03"), (64 + 8 * 120, b"what faiss does not know")]
 )
 def test_a_shard_that_this_version_cannot_parse_is_broken(tmp_path: Path, place: int, content: bytes) -> None:
     _, [shard] = filled(tmp_path)
@@ -215,41 +229,26 @@ def test_clustered_shards_share_one_file_of_cells(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damage", [missing, empty, truncated, a_folder])
 def test_damaged_cells_lose_nothing_and_are_trained_anew(tmp_path: Path, damage: Callable[[Path], None]) -> None:
-    index, manifest = filled(tmp_path, ivf_at=CLUSTERED)
-    before = index.search(QUERY, 120)
+    _, manifest = filled(tmp_path, ivf_at=CLUSTERED)
     [cells] = tmp_path.glob("*.cells")
     damage(cells)
     reopened = FaissIndex(tmp_path, DIM, manifest, ivf_at=CLUSTERED)
-    assert reopened.search(QUERY, 120) == before
+    assert reopened.broken == manifest
+    assert reopened.search(QUERY, 120) == []
     later = reopened.add(segments(120, first_photo=500), random_rows(120, DIM, seed=9), (11, 20))
-    assert len(FaissIndex(tmp_path, DIM, [*manifest, later])) == 240
-    trained = container.read_cells(tmp_path, DIM)
+    assert len(FaissIndex(tmp_path, DIM, [*manifest, later])) == 120
+    trained = container.read_training(tmp_path, DIM)
     assert trained is not None
-    assert trained.centres.shape[1] == DIM
+    assert trained.training.centres.shape[1] == DIM
 
 
 def test_no_centre_stands_for_only_a_few_rows() -> None:
     crowd = random_rows(1, DIM, seed=1).repeat(400, axis=0)
     crowd[:3] = random_rows(3, DIM, seed=2)
-    centres = engines.train_cells(crowd)
-    assert 1 <= len(centres) <= 400 // engines.ROWS_PER_CELL
-    assert (centres @ crowd[:3].T).max() < 0.999
-
-
-def test_a_narrow_filter_reads_more_cells() -> None:
-    def cells_read(selected: int, limit: int = 10) -> int:
-        return engines.probes(cells=4096, rows=1_000_000, selected=selected, limit=limit)
-
-    assert cells_read(selected=1_000_000) == engines.PROBES
-    assert cells_read(selected=100_000) == 10 * engines.PROBES
-    assert cells_read(selected=500) == 4096
-    assert cells_read(selected=1_000_000, limit=10**6) == 4096
-
-
-def test_limits_of_hundreds_read_the_same_cells() -> None:
-    for selected in (1_000_000, 50_000, 70):
-        read = {engines.probes(4096, 1_000_000, selected, limit) for limit in (1, 10, 100, 1_000)}
-        assert len(read) == 1
+    learned = training.train(crowd, NO_WORDS)
+    assert 1 <= len(learned.centres) <= 400 // training.ROWS_PER_CELL
+    odd = (crowd[:3] - learned.mean) @ learned.places.T
+    assert np.linalg.norm(odd[:, np.newaxis] - learned.centres, axis=2).min() > 0.1
 
 
 # Crashes and full disks: a name means whole content.
@@ -294,7 +293,7 @@ def test_a_process_killed_while_it_adds_leaves_only_what_sweep_erases(tmp_path: 
         assert not [name for name in left if name.endswith(".shard")]
     index = FaissIndex(tmp_path, DIM, manifest)
     swept = index.sweep({shard.name for shard in manifest})
-    intact_cells = container.read_cells(tmp_path, DIM)
+    intact_cells = container.read_training(tmp_path, DIM)
     assert set(swept) == left - ({intact_cells.name} if intact_cells else set())
     assert {name for name in names(tmp_path) if not name.endswith(".cells")} == {manifest[0].name}
     assert index.search(QUERY, 120) == before
@@ -409,3 +408,179 @@ def test_search_agrees_with_a_hand_made_answer_across_both_kinds(tmp_path: Path)
     expected = {match.segment for match in by_hand(ids, vectors, QUERY, 20)}
     assert expected <= set(found)
     assert not np.array_equal(found, sorted(found))
+
+
+# Training: learned once, told to the shards by its mark, and gone with what it was learned from.
+
+
+def many(folder: Path, rows: int = 4_000, shards: int = 1) -> tuple[StoredIndex, list[Shard]]:
+    """An index whose cells are many, of rows like those of pictures."""
+    pictures, _ = clustered_rows(rows, 32, concepts=200, seed=4)
+    index, ids, part = StoredIndex(folder, 32, ivf_at=1), segments(rows), rows // shards
+    spans = [slice(part * number, part * (number + 1)) for number in range(shards)]
+    return index, [index.add(ids[span], pictures[span], (n * 900 + 1, n * 900 + 900)) for n, span in enumerate(spans)]
+
+
+def test_growth_never_trains_anew(tmp_path: Path) -> None:
+    index, _ = many(tmp_path, shards=4)
+    [cells] = tmp_path.glob("*.cells")
+    stored = container.read_training(tmp_path, 32)
+    assert stored is not None
+    assert stored.lesson == container.Lesson(1_000, 1, 900)
+    index.add(segments(500, first_photo=9_000), random_rows(500, 32, seed=9), (9_000, 9_100))
+    assert list(tmp_path.glob("*.cells")) == [cells]
+
+
+def test_a_shard_is_broken_without_the_training_that_it_was_built_upon(tmp_path: Path) -> None:
+    _, [shard] = many(tmp_path)
+    [cells] = tmp_path.glob("*.cells")
+    other = tmp_path / "other"
+    many(other, rows=3_000)
+    cells.unlink()
+    assert FaissIndex(tmp_path, 32, [shard]).broken == [shard]
+    [strange] = other.glob("*.cells")
+    strange.rename(tmp_path / strange.name)
+    assert FaissIndex(tmp_path, 32, [shard]).broken == [shard]
+
+
+def test_training_outlives_its_shards_only_as_long_as_one_of_them_stays(tmp_path: Path) -> None:
+    index, [one, other] = many(tmp_path, shards=2)
+    assert index.sweep([one.name]) == [other.name]
+    assert len(list(tmp_path.glob("*.cells"))) == 1
+    index.sweep([])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("still", "unlearned"), [(1_000, False), (900, False), (899, True), (0, True)])
+def test_a_training_that_a_tenth_was_forgotten_of_is_erased(tmp_path: Path, still: int, unlearned: bool) -> None:
+    index, manifest = many(tmp_path, rows=1_000)
+    asked: list[tuple[int, int]] = []
+
+    def counted(first: int, last: int) -> int:
+        asked.append((first, last))
+        return still
+
+    assert index.unlearn(counted) is unlearned
+    assert asked == [(1, 900)]
+    assert index.broken == (manifest if unlearned else [])
+    assert len(list(tmp_path.glob("*.cells"))) == (not unlearned)
+
+
+def test_without_a_training_there_is_nothing_to_unlearn(tmp_path: Path) -> None:
+    assert FaissIndex(tmp_path, DIM).unlearn(lambda first, last: 0) is False
+
+
+def test_no_row_stands_in_the_training(tmp_path: Path) -> None:
+    crowd, words = clustered_rows(2_000, 32, concepts=200, seed=4)
+    learned = training.train(crowd, words)
+    cells = len(learned.centres)
+    placed, coded = (crowd - learned.mean) @ learned.places.T, (crowd - learned.mean) @ learned.codes.T
+    owners = training.nearest_cells(placed, learned.centres)
+    assert np.bincount(owners, minlength=cells).min() >= 1
+    for rows, kept in ((placed, learned.centres), (coded, learned.middles)):
+        apart = np.linalg.norm(rows - kept[owners], axis=1)
+        assert apart.min() > 0.01 * np.linalg.norm(rows, axis=1).mean()
+
+
+def test_products_of_codes_and_asks_are_those_of_the_vectors() -> None:
+    crowd, words = clustered_rows(2_000, 32, concepts=200, seed=4)
+    learned = training.train(crowd, words)
+    near = (words @ learned.asks.T) @ ((crowd - learned.mean) @ learned.codes.T).T + (words @ learned.mean)[:, None]
+    assert np.abs(near - words @ crowd.T).max() < 1e-3
+
+
+def test_what_words_ask_about_is_kept_first() -> None:
+    crowd = random_rows(3_000, 256, seed=1)
+    corner = random_rows(200, 32, seed=2)
+    words = np.concatenate([corner, np.zeros((200, 224), np.float32)], axis=1)
+    learned = training.train(crowd, words)
+    assert learned.codes.shape == (training.KEPT, 256)
+    near = (words @ learned.asks.T) @ ((crowd - learned.mean) @ learned.codes.T).T + (words @ learned.mean)[:, None]
+    assert np.abs(near - words @ crowd.T).max() < 0.05
+
+
+# The catalog decides: what it no longer has is not found, and nothing that is there is missed for it.
+
+
+def test_what_the_catalog_no_longer_has_is_never_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(faiss_shards, "EXACT_BELOW", 0)
+    index, _ = many(tmp_path)
+    query = random_rows(1, 32, seed=3)
+    before = [match.segment for match in index.search(query, 200)]
+    index.forget(before[:150])
+    found = [match.segment for match in index.search(query, 50)]
+    assert found == before[150:]
+
+
+def test_a_filter_to_few_rows_compares_each_of_them(tmp_path: Path) -> None:
+    index, _ = many(tmp_path, rows=20_000)
+    query, photos = random_rows(1, 32, seed=3), np.array([7, 4_000], np.int64)
+    assert len(index.search(query, 10, photos)) == 10
+    assert index.asked_for == [10]
+    index.search(query, 10)
+    assert index.asked_for[1] < 1_000
+
+
+@pytest.mark.parametrize("share", [2, 10, 40])
+def test_a_filter_loses_no_hit_for_the_cells_that_it_empties(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: int
+) -> None:
+    monkeypatch.setattr(faiss_shards, "EXACT_BELOW", 0)
+    pictures, words = clustered_rows(6_000, 32, concepts=200, seed=4)
+    index, ids = StoredIndex(tmp_path, 32, ivf_at=1, words=lambda: words), segments(6_000)
+    index.add(ids, pictures, (1, 1_200))
+    photos = np.arange(1, 1_201, share, dtype=np.int64)
+    wanted = np.isin(ids >> 10, photos)
+    for word in words[:20, np.newaxis]:
+        truth = {match.segment for match in by_hand(ids[wanted], pictures[wanted], word, 10)}
+        found = {match.segment for match in index.search(word, 10, photos)}
+        assert len(found) == 10
+        assert len(truth & found) >= 9
+
+
+# Older files: what opens goes on answering, and is told to be renewed.
+
+
+def test_a_flat_shard_of_the_version_before_still_answers(tmp_path: Path) -> None:
+    index, [shard] = filled(tmp_path)
+    before = index.search(QUERY, 50)
+    assert index.outdated == []
+    content = bytearray((tmp_path / shard.name).read_bytes())
+    content[8:12], content[40:64] = b"\1\0\0\0", bytes(24)
+    (tmp_path / shard.name).write_bytes(content)
+    older = replace(shard, sha256=hashlib.sha256(content).hexdigest())
+    again = FaissIndex(tmp_path, DIM, [older])
+    assert again.search(QUERY, 50) == before
+    assert again.outdated == [older]
+
+
+def test_a_shard_with_cells_of_its_own_is_searched_from_the_catalog(tmp_path: Path) -> None:
+    import faiss
+
+    ids, vectors = segments(120), random_rows(120, DIM, seed=7)
+    engine = faiss.index_factory(DIM, "IVF2,SQ8", faiss.METRIC_INNER_PRODUCT)
+    engine.train(vectors)
+    engine.add(vectors)
+    name = container.new_shard_name(1, 24)
+    with container.durable(tmp_path, name) as file:
+        container.write_head(file, ids, DIM, b"", "1.0.0")
+        engines.write(engine, file)
+    from archive.types import Shard
+
+    older = Shard(name, file.sha256, file.size, 120, 1, 24)
+    index = FaissIndex(tmp_path, DIM, [older])
+    assert index.broken == [older]
+    assert index.outdated == [older]
+    assert index.search(QUERY, 5) == []
+
+
+def test_a_newer_view_of_the_catalog_decides_over_the_same_opened_shards(tmp_path: Path) -> None:
+    index, _ = many(tmp_path)
+    query = random_rows(1, 32, seed=3)
+    before = [match.segment for match in index.search(query, 40)]
+
+    def without_the_best(wanted: Ids) -> tuple[Ids, Vectors]:
+        return index.vectors_of(wanted[wanted != before[0]])
+
+    assert [match.segment for match in index.over(without_the_best).search(query, 39)] == before[1:]
+    assert [match.segment for match in index.search(query, 40)] == before
