@@ -75,15 +75,21 @@ class VectorIndex(Protocol):
         ...
 
     @property
+    def largest(self) -> int:
+        """Vectors of the largest shard that it wants; smaller neighbours are merged until they have half of that."""
+        ...
+
+    @property
     def broken(self) -> Sequence[Shard]:
         """Shards of the manifest that it cannot search; the caller looks through their packs itself."""
         ...
 
-    def add(self, ids: Ids, vectors: Vectors, packs: tuple[int, int]) -> Shard:
+    def add(self, ids: Ids, vectors: Vectors, packs: tuple[int, int], wearers: Ids | None = None) -> Shard:
         """Hold the vectors of the packs from first to last (both included), durably on return.
 
-        `ids` are new segment ids, int64 (n,). The shard returned is what the catalog's manifest records; only a
-        shard that was recorded there is found again by the next process.
+        `ids` are segment ids, int64 (n,), and `wearers` says whose each of them is; an index may keep that or not. The
+        shard returned is what the catalog's manifest records; only a shard that was recorded there is found again by
+        the next process.
         """
         ...
 
@@ -91,9 +97,13 @@ class VectorIndex(Protocol):
         """Forget a shard and erase its file. A shard that is already gone is no error."""
         ...
 
-    def search(self, vector: Vectors, limit: int, photos: Ids | None = None) -> list[Match]:
+    def search(
+        self, vector: Vectors, limit: int, photos: Ids | None = None, wearers: Sequence[int] | None = None
+    ) -> list[Match]:
         """The nearest segments to a unit row (1, dim), best first, at most `limit`.
 
-        With `photos` (sorted photo ids) only their segments count, inside the search and not after it.
+        With `photos` (sorted photo ids) only their segments count, inside the search and not after it. `wearers` says
+        whose segments are asked for, which makes an index that keeps wearers apart faster; one that does not may give
+        those of others too, so the caller filters by `photos` as well where that matters.
         """
         ...

@@ -29,7 +29,7 @@ def shelve(catalog: Catalog, index: VectorIndex, pair_id: int, seal_at: int) -> 
     if not tail:
         return 0
     (span,) = tail
-    seals = sealing.plan(shards, span.vectors, span.first_pack, span.last_pack, seal_at)
+    seals = sealing.plan(shards, span.vectors, span.first_pack, span.last_pack, seal_at, largest=index.largest)
     for seal in seals:
         _seal(catalog, index, pair_id, seal)
     return len(seals)

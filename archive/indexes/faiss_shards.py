@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from archive import sealing
 from archive.disk import sync
 from archive.indexes import container, engines
 from archive.indexes.rows import belonging_to, checked, checked_query, matches, nearest
@@ -36,8 +37,10 @@ class FaissIndex:
     One that is missing or damaged is no error: it stands in `broken`, and the caller searches its packs in the
     catalog. Scores of clustered shards are near, not exact; the caller ranks again by the catalog's vectors.
 
-    Only the holder of the archive's writer lock may call `add`, `remove` and `sweep`.
+    Only the holder of the archive's writer lock may call `add`, `remove` and `sweep`. Wearers are not kept apart.
     """
+
+    largest = sealing.LARGEST
 
     def __init__(self, folder: Path, dim: int, shards: Sequence[Shard] = (), *, ivf_at: int = IVF_AT) -> None:
         self._folder = folder
@@ -61,7 +64,7 @@ class FaissIndex:
         self._healthy()
         return [shard for name, shard in self._shards.items() if self._opened.get(name) is None]
 
-    def add(self, ids: Ids, vectors: Vectors, packs: tuple[int, int]) -> Shard:
+    def add(self, ids: Ids, vectors: Vectors, packs: tuple[int, int], wearers: Ids | None = None) -> Shard:
         """Build one shard file, on the disk when this returns. `vectors` may be a mapped file: it is read in parts.
 
         Raises:
@@ -88,7 +91,9 @@ class FaissIndex:
             path.unlink()
             sync(self._folder)
 
-    def search(self, vector: Vectors, limit: int, photos: Ids | None = None) -> list[Match]:
+    def search(
+        self, vector: Vectors, limit: int, photos: Ids | None = None, wearers: Sequence[int] | None = None
+    ) -> list[Match]:
         """The nearest segments of all healthy shards, best first; equal scores stand in order of id."""
         query = checked_query(vector, self._dim)
         if limit <= 0:
