@@ -6,7 +6,7 @@ The only place, with `archive.parts`, that names concrete segmenters, embedders 
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from archive.catalog.writer import Catalog
     from archive.erasure import Places, Receipt
     from archive.indexes.faiss_shards import FaissIndex
+    from archive.indexes.milvus import MilvusIndex
     from archive.ingest import Destination
     from archive.observation import Observer
     from archive.originals import Originals
@@ -149,8 +150,14 @@ def locate(settings: Settings) -> Callable[[Photo], Path]:
     return lambda photo: stored.path(photo.digest, photo.suffix)
 
 
-def index(settings: Settings, source: Catalog | CatalogReader, pair_id: int, pair: Pair) -> FaissIndex:
+def index(settings: Settings, source: Catalog | CatalogReader, pair_id: int, pair: Pair) -> FaissIndex | MilvusIndex:
     """The index of a pair, over the shards that the catalog's manifest names."""
+    if settings.cluster and settings.cluster.vectors:
+        from archive.indexes.milvus import MilvusIndex
+        from archive.indexes.milvus_collection import Address
+
+        address = Address.parse(settings.cluster.vectors)
+        return MilvusIndex(address, address.collection(source.state.uuid, pair_id), pair.dim, source.shards(pair_id))
     from archive.indexes.faiss_shards import FaissIndex
 
     return FaissIndex(settings.shards / str(pair_id), pair.dim, source.shards(pair_id))
@@ -180,7 +187,8 @@ def ingesting(settings: Settings, choice: PairChoice, *, even_forgotten: bool = 
             settle(catalog, seeing, pair_id)
         stored, shards = originals(settings), index(settings, catalog, pair_id, pair)
         stored.sweep()
-        shards.sweep([shard.name for shard in catalog.shards(pair_id)])
+        with suppress(ArchiveError):  # the card goes first; what is wrong with the index is said at the end
+            shards.sweep([shard.name for shard in catalog.shards(pair_id)])
         yield Destination(
             home=settings.home,
             catalog=catalog,
