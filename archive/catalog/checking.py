@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archive.catalog import queries
@@ -17,8 +18,8 @@ from archive.errors import CatalogDamaged
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator
-    from pathlib import Path
 
+    from archive.catalog.driver import Place
     from archive.types import Shard
 
 
@@ -48,13 +49,17 @@ class Finding:
         return self.code is not Code.PENDING
 
 
-def check_catalog(path: Path, *, deep: bool = False) -> list[Finding]:
-    """Everything that is wrong inside the catalog at `path`; `deep` also compares SQLite's indexes with its tables.
+def check_catalog(place: Place, *, deep: bool = False) -> list[Finding]:
+    """Everything that is wrong inside the catalog at `place`; `deep` also compares SQLite's indexes with its tables.
+
+    A PostgreSQL looks after its own pages (see its checksums and amcheck); only rows are compared there.
 
     Raises:
         ArchiveError: there is no catalog, or not one that this version reads.
     """
-    with archive_errors(path), closing(open_to_read(path)) as connection:
+    with archive_errors(place), closing(open_to_read(place)) as connection:
+        if not isinstance(place, Path):
+            return list(_rows(connection))
         return [*_readable(_sqlite(connection, deep=deep)), *_readable(_rows(connection))]
 
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, delete, exists, insert, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
+from archive.catalog.engine import new_row
 from archive.catalog.queries import mark
 from archive.catalog.rows import ErasureRow, ForgottenRow, PhotoRow, SessionRow, TextRow
 
@@ -27,7 +27,6 @@ _SESSIONS = select(PhotoRow.session_id).where(PhotoRow.digest == bindparam("old"
 _IS_LEFT = exists().where(PhotoRow.session_id == SessionRow.id)
 _SESSION = delete(SessionRow).where(SessionRow.id == bindparam("old"), ~_IS_LEFT)
 _ERASURE = insert(ErasureRow)
-_FORGOTTEN = upsert(ForgottenRow).on_conflict_do_nothing()
 _REMEMBERED = delete(ForgottenRow).where(ForgottenRow.mark == bindparam("old"))
 
 
@@ -39,7 +38,8 @@ def erase_photos(connection: Connection, driver: sqlite3.Connection, digests: li
     """
     raw = [bytes.fromhex(digest) for digest in digests]
     connection.execute(_ERASURE, [{"digest": digest} for digest in raw])
-    connection.execute(_FORGOTTEN, [{"mark": mark(driver, digest)} for digest in digests])
+    forgotten = new_row(connection.dialect.name, ForgottenRow).on_conflict_do_nothing()
+    connection.execute(forgotten, [{"mark": mark(driver, digest)} for digest in digests])
     sessions = {number for digest in raw for number in connection.execute(_SESSIONS, {"old": digest}).scalars()}
     connection.execute(_PHOTO, [{"old": digest} for digest in raw])
     if sessions:

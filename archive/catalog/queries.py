@@ -133,13 +133,19 @@ def photos(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, Phot
 
 def every_photo(connection: sqlite3.Connection) -> Iterator[tuple[Photo, int]]:
     """Every photo with the bytes of its original, in the order of ids."""
-    rows = connection.execute(
-        """SELECT p.size, p.id, p.digest, (SELECT name FROM sources WHERE photo_id = p.id ORDER BY id LIMIT 1),
-                  p.suffix, p.captured_at_us, p.captured_at_source, p.camera, p.width, p.height, p.captured_error_ms
-           FROM photos p ORDER BY p.id"""
-    )
-    for size, *columns in rows:
-        yield values.photo(tuple(columns)), size
+    after = 0
+    while True:
+        page = connection.execute(
+            """SELECT p.size, p.id, p.digest, (SELECT name FROM sources WHERE photo_id = p.id ORDER BY id LIMIT 1),
+                      p.suffix, p.captured_at_us, p.captured_at_source, p.camera, p.width, p.height, p.captured_error_ms
+               FROM photos p WHERE p.id > ? ORDER BY p.id LIMIT 4096""",
+            (after,),
+        ).fetchall()
+        if not page:
+            return
+        for size, *columns in page:
+            yield values.photo(tuple(columns)), size
+        after = page[-1][1]
 
 
 def photo_count(connection: sqlite3.Connection) -> int:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from archive.catalog import browsing, queries, taught, values
-from archive.catalog.driver import archive_error, archive_errors, connect_to_read, sqlite_module
+from archive.catalog.driver import archive_errors, connect_to_read, meaning
 from archive.catalog.queries import LAST_ID, Span, State
 from archive.catalog.revisions import HEAD, stored_revision
 from archive.catalog.summary import Summary, summarize
@@ -20,12 +21,12 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Iterator, Sequence
     from datetime import date, datetime
-    from pathlib import Path
     from types import TracebackType
     from typing import Self
 
     from numpy.typing import NDArray
 
+    from archive.catalog.driver import Place
     from archive.sessions import SessionKey
     from archive.things import Thing
     from archive.types import Ids, Mark, Pack, Pair, Photo, Shard, Vectors
@@ -57,22 +58,22 @@ class CatalogReader:
     as it is open, the log of later commits cannot be truncated.
     """
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, connection: sqlite3.Connection, place: Place) -> None:
         self._connection = connection
-        self._path = path
+        self._place = place
         self.damaged: set[int] = set()
         """Ids of the photos whose packs were met, were found altered, and were passed over."""
 
     @classmethod
-    def open(cls, path: Path) -> Self:
-        """Open the catalog at `path`.
+    def open(cls, place: Place) -> Self:
+        """Open the catalog at `place`, a file or a PostgreSQL.
 
         Raises:
             ArchiveError: there is none, or an older version wrote it.
             CatalogTooNew: a later version wrote it.
         """
-        with archive_errors(path):
-            return cls(open_to_read(path), path)
+        with archive_errors(place):
+            return cls(open_to_read(place), place)
 
     def close(self) -> None:
         """Let go of the view and the file."""
@@ -85,8 +86,8 @@ class CatalogReader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-        if isinstance(error, sqlite_module().Error):
-            raise archive_error(error, self._path) from error
+        if error is not None and (meant := meaning(error, self._place)):
+            raise meant from error
 
     @cached_property
     def state(self) -> State:
@@ -240,7 +241,7 @@ class CatalogReader:
 
     def summary(self) -> Summary:
         """What is in the archive, for a person."""
-        return summarize(self._connection, self._path)
+        return summarize(self._connection, self._place)
 
     def _ids(self, query: str, *parameters: object) -> Ids:
         rows = self._connection.execute(query, parameters)
@@ -250,8 +251,10 @@ class CatalogReader:
         return int(self._connection.execute(query, parameters).fetchone()[0])
 
 
-def open_to_read(path: Path) -> sqlite3.Connection:
+def open_to_read(path: Place) -> sqlite3.Connection:
     """A connection inside a read transaction, to a catalog of the schema that this version reads."""
+    if not isinstance(path, Path):
+        return path.connect_to_read()
     if not path.exists():
         raise _no_archive(path)
     connection = connect_to_read(path)

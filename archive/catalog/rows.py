@@ -3,7 +3,7 @@
 # No `from __future__ import annotations`: SQLAlchemy reads these annotations when the classes are made.
 from typing import ClassVar
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, MetaData, Text, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, MetaData, Text, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 NAMING = {
@@ -15,11 +15,15 @@ NAMING = {
 }
 
 
+NUMBER = BigInteger().with_variant(Integer(), "sqlite")
+"""Whole numbers of 64 bits: SQLite's own, and in PostgreSQL not the 32 bits of its INTEGER."""
+
+
 class Row(DeclarativeBase):
     """What all rows share."""
 
     metadata = MetaData(naming_convention=NAMING)
-    type_annotation_map: ClassVar[dict[object, object]] = {str: Text}
+    type_annotation_map: ClassVar[dict[object, object]] = {str: Text, int: NUMBER}
 
 
 class StateRow(Row):

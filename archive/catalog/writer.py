@@ -8,14 +8,15 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from sqlalchemy import bindparam, delete, update
 from sqlalchemy.exc import DBAPIError
 
-from archive.catalog import erasing, queries, taught
-from archive.catalog.driver import BUSY_TIMEOUT_MS, archive_error, archive_errors, sqlite_module
-from archive.catalog.engine import writing_engine
+from archive.catalog import erasing, postgres, queries, taught
+from archive.catalog.driver import BUSY_TIMEOUT_MS, archive_errors, meaning
+from archive.catalog.engine import engine_of
 from archive.catalog.inserts import (
     insert_exemplar,
     insert_exemplar_vector,
@@ -31,18 +32,18 @@ from archive.catalog.packing import MAX_SIDE
 from archive.catalog.queries import LAST_ID
 from archive.catalog.rows import ExemplarRow, PackRow, PairRow, ShardRow, StateRow, ThingRow
 from archive.catalog.timing import place_photo, update_times, upsert_session
-from archive.catalog.upgrade import bring_to_head
+from archive.catalog.upgrade import bring_place_to_head
 from archive.errors import PhotoError, SpaceMismatch
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
     from types import TracebackType
     from typing import Self
 
     from sqlalchemy import Engine
 
+    from archive.catalog.driver import Place
     from archive.catalog.queries import Span, State
     from archive.sessions import Session, SessionKey, SessionPlace
     from archive.things import NewExemplar
@@ -89,21 +90,21 @@ class Catalog:
     The block is also where SQLite's errors become errors of the archive.
     """
 
-    def __init__(self, engine: Engine, path: Path) -> None:
+    def __init__(self, engine: Engine, place: Place) -> None:
         self._engine = engine
-        self._path = path
+        self._place = place
         self._connection = engine.connect()
 
     @classmethod
-    def open(cls, path: Path) -> Self:
-        """Open the catalog at `path`; create it, or upgrade it, where that is needed.
+    def open(cls, place: Place) -> Self:
+        """Open the catalog at `place`, a file or a PostgreSQL; create it, or upgrade it, where that is needed.
 
         Raises:
             CatalogTooNew: a later version wrote it.
         """
-        bring_to_head(path)
-        with archive_errors(path):
-            return cls(writing_engine(path), path)
+        bring_place_to_head(place)
+        with archive_errors(place):
+            return cls(engine_of(place), place)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -118,8 +119,8 @@ class Catalog:
     ) -> None:
         self.close()
         cause = error.orig if isinstance(error, DBAPIError) else error
-        if isinstance(cause, sqlite_module().Error):
-            raise archive_error(cause, self._path) from error
+        if cause is not None and (meant := meaning(cause, self._place)):
+            raise meant from error
 
     @property
     def uuid(self) -> str:
@@ -318,7 +319,10 @@ class Catalog:
 
     def rewrite(self) -> None:
         """Write every page anew, so that nothing of a deleted row can be left inside one; needs room for a copy."""
-        self._driver.execute("VACUUM")
+        if self._is_shared:
+            postgres.vacuum(self._driver, full=True)
+        else:
+            self._driver.execute("VACUUM")
 
     def pairs(self) -> dict[int, Pair]:
         """Every pair that the archive has known, by id."""
@@ -368,14 +372,31 @@ class Catalog:
 
     def checkpoint(self) -> bool:
         """Move SQLite's log into the main file and empty it; False if a reader kept it from finishing."""
+        if self._is_shared:
+            postgres.vacuum(self._driver)
+            return True
         self._driver.execute(f"PRAGMA busy_timeout = {CHECKPOINT_PATIENCE_MS}")
         busy = self._driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
         self._driver.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
         return not busy
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Be the only one that shelves or erases. A file has one writer anyhow; machines that share a server wait."""
+        if self._is_shared:
+            with postgres.alone(self._driver):
+                yield
+        else:
+            yield
+
+    @property
+    def _is_shared(self) -> bool:
+        return not isinstance(self._place, Path)
+
     @property
     def _driver(self) -> sqlite3.Connection:
-        return cast("sqlite3.Connection", self._connection.connection.driver_connection)
+        connection = self._connection.connection.driver_connection
+        return postgres.as_driver(connection) if self._is_shared else cast("sqlite3.Connection", connection)
 
     @contextmanager
     def _write(self) -> Iterator[int]:

@@ -16,6 +16,8 @@ down_revision = "0002"
 branch_labels = None
 depends_on = None
 
+NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
 
 def upgrade() -> None:
     _create_things()
@@ -28,7 +30,7 @@ def upgrade() -> None:
 def _create_things() -> None:
     op.create_table(
         "things",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", NUMBER, nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_things"),
         sa.UniqueConstraint("name", name="uq_things_name"),
@@ -36,14 +38,14 @@ def _create_things() -> None:
     )
     op.create_table(
         "exemplars",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("thing_id", sa.Integer(), nullable=False),
-        sa.Column("photo_id", sa.Integer(), nullable=True),
+        sa.Column("id", NUMBER, nullable=False),
+        sa.Column("thing_id", NUMBER, nullable=False),
+        sa.Column("photo_id", NUMBER, nullable=True),
         sa.Column("picture", sa.LargeBinary(), nullable=False),
-        sa.Column("left", sa.Integer(), nullable=False),
-        sa.Column("top", sa.Integer(), nullable=False),
-        sa.Column("right", sa.Integer(), nullable=False),
-        sa.Column("bottom", sa.Integer(), nullable=False),
+        sa.Column("left", NUMBER, nullable=False),
+        sa.Column("top", NUMBER, nullable=False),
+        sa.Column("right", NUMBER, nullable=False),
+        sa.Column("bottom", NUMBER, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_exemplars"),
         sa.ForeignKeyConstraint(["thing_id"], ["things.id"], name="fk_exemplars_thing_id", ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["photo_id"], ["photos.id"], name="fk_exemplars_photo_id", ondelete="CASCADE"),
@@ -53,7 +55,7 @@ def _create_things() -> None:
     op.create_index("ix_exemplars_photo_id", "exemplars", ["photo_id"])
     op.create_table(
         "exemplar_vectors",
-        sa.Column("exemplar_id", sa.Integer(), nullable=False),
+        sa.Column("exemplar_id", NUMBER, nullable=False),
         sa.Column("space", sa.Text(), nullable=False),
         sa.Column("vector", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("exemplar_id", "space", name="pk_exemplar_vectors"),
@@ -66,25 +68,25 @@ def _create_things() -> None:
 def _create_sessions() -> None:
     op.create_table(
         "sessions",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", NUMBER, nullable=False),
         sa.Column("device", sa.Text(), nullable=False),
-        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("number", NUMBER, nullable=False),
         sa.Column("nonce", sa.Text(), nullable=False),
         sa.Column("sleep", sa.Text(), nullable=False),
-        sa.Column("last_mono_ms", sa.Integer(), nullable=False),
-        sa.Column("begun_after_ms", sa.Integer(), nullable=True),
-        sa.Column("begun_before_ms", sa.Integer(), nullable=True),
+        sa.Column("last_mono_ms", NUMBER, nullable=False),
+        sa.Column("begun_after_ms", NUMBER, nullable=True),
+        sa.Column("begun_before_ms", NUMBER, nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_sessions"),
         sa.UniqueConstraint("device", "number", "nonce", name="uq_sessions_device_number_nonce"),
         sqlite_autoincrement=True,
     )
     op.create_table(
         "anchors",
-        sa.Column("session_id", sa.Integer(), nullable=False),
+        sa.Column("session_id", NUMBER, nullable=False),
         sa.Column("source", sa.Text(), nullable=False),
-        sa.Column("mono_ms", sa.Integer(), nullable=False),
-        sa.Column("utc_ms", sa.Integer(), nullable=False),
-        sa.Column("error_ms", sa.Integer(), nullable=False),
+        sa.Column("mono_ms", NUMBER, nullable=False),
+        sa.Column("utc_ms", NUMBER, nullable=False),
+        sa.Column("error_ms", NUMBER, nullable=False),
         sa.PrimaryKeyConstraint("session_id", "source", "mono_ms", name="pk_anchors"),
         sa.ForeignKeyConstraint(["session_id"], ["sessions.id"], name="fk_anchors_session_id", ondelete="CASCADE"),
     )
@@ -92,10 +94,11 @@ def _create_sessions() -> None:
 
 def _place_photos() -> None:
     # SQLite adds a nullable column, also one with a foreign key, without touching a row; alembic would copy all photos.
+    number = "INTEGER" if op.get_bind().dialect.name == "sqlite" else "BIGINT"
     op.execute(
-        "ALTER TABLE photos ADD COLUMN session_id INTEGER CONSTRAINT fk_photos_session_id REFERENCES sessions (id)"
+        f"ALTER TABLE photos ADD COLUMN session_id {number} CONSTRAINT fk_photos_session_id REFERENCES sessions (id)"
     )
-    for name, kind in (("number", sa.Integer()), ("mono_ms", sa.Integer()), ("captured_error_ms", sa.Integer())):
+    for name, kind in (("number", NUMBER), ("mono_ms", NUMBER), ("captured_error_ms", NUMBER)):
         op.add_column("photos", sa.Column(name, kind, nullable=True))
     op.add_column("photos", sa.Column("condition", sa.Text(), nullable=True))
     op.create_index("ix_photos_session_id_number", "photos", ["session_id", "number"])
@@ -104,7 +107,7 @@ def _place_photos() -> None:
 def _create_marks() -> None:
     op.create_table(
         "marks",
-        sa.Column("photo_id", sa.Integer(), nullable=False),
+        sa.Column("photo_id", NUMBER, nullable=False),
         sa.Column("mark", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("photo_id", "mark", name="pk_marks"),
         sa.ForeignKeyConstraint(["photo_id"], ["photos.id"], name="fk_marks_photo_id", ondelete="CASCADE"),
@@ -114,7 +117,7 @@ def _create_marks() -> None:
 def _create_forgetting() -> None:
     op.create_table(
         "erasures",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", NUMBER, nullable=False),
         sa.Column("digest", sa.LargeBinary(), nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_erasures"),
     )
@@ -125,7 +128,7 @@ def _create_forgetting() -> None:
     )
     keys = op.create_table(
         "mark_keys",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", NUMBER, nullable=False),
         sa.Column("key", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_mark_keys"),
         sa.CheckConstraint("id = 1", name=op.f("ck_mark_keys_one_row")),
