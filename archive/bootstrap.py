@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from archive import parts
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from archive.observation import Observer
     from archive.originals import Originals
     from archive.photos.reading import DecodedPhoto
+    from archive.protocols import Executor
     from archive.reindex import Report, Watcher
     from archive.sessions import SessionKey
     from archive.settings import Settings
@@ -194,14 +196,24 @@ def ingesting(settings: Settings, choice: PairChoice, *, even_forgotten: bool = 
             catalog=catalog,
             originals=stored,
             arrivals=Arrivals(settings.arrivals),
-            observer=seeing,
+            executor=executor(settings, seeing, pair),
             pair_id=pair_id,
             decode=decode,
             index=shards,
             seal_at=settings.seal_at,
-            workers=min(processors(), MOST_WORKERS),
             even_forgotten=even_forgotten,
         )
+
+
+def executor(settings: Settings, seeing: Observer, pair: Pair) -> Executor:
+    """Where an ingest observes photos: in this process, or on the Ray that the configuration names."""
+    if settings.cluster is None or settings.cluster.executor == "local":
+        from archive.executors.local import LocalExecutor
+
+        return LocalExecutor(seeing, min(processors(), MOST_WORKERS))
+    from archive.executors.ray import Place, RayExecutor
+
+    return RayExecutor(Place.parse(settings.cluster.executor), partial(parts.watching, settings, pair))
 
 
 def finish_erasure(settings: Settings, catalog: Catalog) -> Receipt:
