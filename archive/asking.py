@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from archive.catalog.reader import CatalogReader
-    from archive.indexes.faiss_shards import FaissIndex
-    from archive.protocols import TextEmbedder
+    from archive.protocols import TextEmbedder, VectorIndex
     from archive.settings import Settings
     from archive.types import Answer, Example, Pair, Query, Vectors
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 class Supply:
     """Where a query gets what it works with: those of the composition root, or ones that keep what they made."""
 
-    index: Callable[[Settings, CatalogReader, int, Pair], FaissIndex]
+    index: Callable[[Settings, CatalogReader, int, Pair], VectorIndex]
     words: Callable[[Pair, Settings], TextEmbedder]
 
 

@@ -6,8 +6,9 @@ The only place, with `archive.parts`, that names concrete segmenters, embedders 
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
     from archive.catalog.writer import Catalog
     from archive.erasure import Places, Receipt
     from archive.indexes.faiss_shards import FaissIndex
+    from archive.indexes.milvus import MilvusIndex
     from archive.ingest import Destination
     from archive.observation import Observer
     from archive.originals import Originals
     from archive.photos.reading import DecodedPhoto
+    from archive.protocols import Executor
     from archive.reindex import Report, Watcher
     from archive.sessions import SessionKey
     from archive.settings import Settings
@@ -207,8 +210,14 @@ def arriving(source: Path) -> Iterator[Path]:
     return iter([source]) if url is None else remote_source.batches(url)
 
 
-def index(settings: Settings, source: Catalog | CatalogReader, pair_id: int, pair: Pair) -> FaissIndex:
+def index(settings: Settings, source: Catalog | CatalogReader, pair_id: int, pair: Pair) -> FaissIndex | MilvusIndex:
     """The index of a pair, over the shards that the catalog's manifest names."""
+    if settings.cluster and settings.cluster.vectors:
+        from archive.indexes.milvus import MilvusIndex
+        from archive.indexes.milvus_collection import Address
+
+        address = Address.parse(settings.cluster.vectors)
+        return MilvusIndex(address, address.collection(source.state.uuid, pair_id), pair.dim, source.shards(pair_id))
     from archive.indexes.faiss_shards import FaissIndex
 
     return FaissIndex(settings.shards / str(pair_id), pair.dim, source.shards(pair_id))
@@ -239,21 +248,33 @@ def ingesting(settings: Settings, choice: PairChoice, *, even_forgotten: bool = 
             settle(catalog, seeing, pair_id)
         stored, shards = originals(settings), index(settings, catalog, pair_id, pair)
         stored.sweep()
-        with catalog.alone():  # another machine's newest file may not be named yet
+        # The card goes first: what is wrong with the index is said at the end. Another machine's newest file may not be
+        # named yet, so only whoever shelves may sweep.
+        with suppress(ArchiveError), catalog.alone():
             shards.sweep([shard.name for shard in catalog.shards(pair_id)])
         yield Destination(
             home=settings.home,
             catalog=catalog,
             originals=stored,
             arrivals=Arrivals(settings.arrivals),
-            observer=seeing,
+            executor=executor(settings, seeing, pair),
             pair_id=pair_id,
             decode=decode,
             index=shards,
             seal_at=settings.seal_at,
-            workers=min(processors(), MOST_WORKERS),
             even_forgotten=even_forgotten,
         )
+
+
+def executor(settings: Settings, seeing: Observer, pair: Pair) -> Executor:
+    """Where an ingest observes photos: in this process, or on the Ray that the configuration names."""
+    if settings.cluster is None or settings.cluster.executor == "local":
+        from archive.executors.local import LocalExecutor
+
+        return LocalExecutor(seeing, min(processors(), MOST_WORKERS))
+    from archive.executors.ray import Place, RayExecutor
+
+    return RayExecutor(Place.parse(settings.cluster.executor), partial(parts.watching, settings, pair))
 
 
 def finish_erasure(settings: Settings, catalog: Catalog) -> Receipt:

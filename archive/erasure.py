@@ -37,10 +37,10 @@ if TYPE_CHECKING:
     from archive.types import Pair, Photo
 
     class SweptIndex(VectorIndex, Protocol):
-        """An index that can erase the files that no manifest names."""
+        """An index that can erase what no manifest names."""
 
-        def sweep(self, keep: Sequence[str]) -> list[str]:
-            """Erase them; their names."""
+        def sweep(self, keep: Sequence[str]) -> object:
+            """Erase what is of none of these shards."""
 
 
 NAMES_SHOWN = 5

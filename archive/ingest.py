@@ -32,10 +32,9 @@ if TYPE_CHECKING:
 
     from archive.arrivals import Arrivals
     from archive.catalog.writer import Catalog
-    from archive.observation import Observer
     from archive.originals import Originals
     from archive.photos.reading import DecodedPhoto, FileContent
-    from archive.protocols import VectorIndex
+    from archive.protocols import Executor, VectorIndex
     from archive.provenance import Start, Trace
     from archive.sessions import SessionKey
     from archive.types import Mark, Pack, Pixels
@@ -87,7 +86,7 @@ class Report:
 class Destination:
     """Where photos go: the archive's home, its catalog, originals and index, and the pair that observes them.
 
-    `workers` photos are observed side by side; the index is sealed where `seal_at` vectors lie outside its shards.
+    The executor says where they are observed; the index is sealed where `seal_at` vectors lie outside its shards.
     With `even_forgotten`, a photo that was forgotten and is still on the card is taken in again.
     """
 
@@ -95,12 +94,11 @@ class Destination:
     catalog: Catalog
     originals: Originals
     arrivals: Arrivals
-    observer: Observer
+    executor: Executor
     pair_id: int
     decode: Decode
     index: VectorIndex
     seal_at: int
-    workers: int
     even_forgotten: bool = False
     look: Look = field(default_factory=Look)
 
@@ -245,6 +243,10 @@ class _Candidate:
     trace: Trace | None
 
     @property
+    def content(self) -> bytes:
+        return self.found.content
+
+    @property
     def pixels(self) -> Pixels:
         return self.photo.pixels
 
@@ -318,8 +320,11 @@ def _read(file: FoundFile, source: Source) -> FileContent:
 
 def _take_in(walk: _Walk, files: Iterable[FoundFile]) -> None:
     destination, report = walk.destination, walk.report
-    for candidate, pack in destination.observer.observe_all(_candidates(files, walk), destination.workers):
-        _keep(candidate, pack, walk)
+    for candidate, pack in destination.executor.observe_all(_candidates(files, walk)):
+        if isinstance(pack, PhotoError):
+            _give_up(candidate.file, pack, walk.provenance.card, report)
+        else:
+            _keep(candidate, pack, walk)
         walk.watcher.step()
         if report.new and report.new % SHELVE_EVERY == 0:
             with suppress(

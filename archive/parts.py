@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from archive.protocols import Embedder, Segmenter, TextEmbedder
     from archive.segmenters.one_look import OneLookNetwork
     from archive.settings import Settings
-    from archive.types import Pair
+    from archive.types import Pack, Pair
 
 
 def _grid() -> Segmenter:
@@ -112,6 +112,19 @@ def observer(settings: Settings, choice: PairChoice, current: Pair | None) -> tu
             "choose the new ones with `archive models use` and run `archive reindex`"
         )
     return seeing, pair
+
+
+def watching(settings: Settings, pair: Pair) -> Callable[[bytes], Pack]:
+    """The pair at work on another machine: it makes a pack of a photo's bytes.
+
+    Raises:
+        WeightsMissing: a part is not on that machine's disk.
+        SpaceMismatch: its files there are not those that the archive was made with.
+    """
+    from archive.photos.reading import decode
+
+    seeing, _ = observer(settings, PairChoice(), pair)
+    return lambda content: seeing.observe(decode(content).pixels)
 
 
 def same(one: Pair, other: Pair) -> bool:

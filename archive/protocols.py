@@ -1,4 +1,4 @@
-"""The three seams of the archive. An implementation needs no import from here: shape is enough.
+"""The four seams of the archive. An implementation needs no import from here: shape is enough.
 
 Everything that crosses a seam is numpy or a value of `archive.types`, never a tensor.
 `tests/contracts/` holds the suite that each implementation passes.
@@ -6,12 +6,13 @@ Everything that crosses a seam is numpy or a value of `archive.types`, never a t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from archive.types import Box, Ids, Match, Pixels, Region, Shard, Vectors
+    from archive.errors import PhotoError
+    from archive.types import Box, Ids, Match, Pack, Pixels, Region, Shard, Vectors
 
 
 class Segmenter(Protocol):
@@ -105,5 +106,34 @@ class VectorIndex(Protocol):
         With `photos` (sorted photo ids) only their segments count, inside the search and not after it. `wearers` says
         whose segments are asked for, which makes an index that keeps wearers apart faster; one that does not may give
         those of others too, so the caller filters by `photos` as well where that matters.
+        """
+        ...
+
+
+class Readable(Protocol):
+    """A photo on its way in: its file's bytes, and the upright pixels in them."""
+
+    @property
+    def content(self) -> bytes:
+        """The file's bytes: what travels to another machine."""
+        ...
+
+    @property
+    def pixels(self) -> Pixels:
+        """The upright photo: what is observed on this one."""
+        ...
+
+
+Sent = TypeVar("Sent", bound=Readable)
+
+
+class Executor(Protocol):
+    """Has photos observed, here or elsewhere; what comes back is written by the caller alone."""
+
+    def observe_all(self, photos: Iterable[Sent]) -> Iterator[tuple[Sent, Pack | PhotoError]]:
+        """Each photo once, in order, with its pack (photo id 0), or with the reason why it alone has none.
+
+        Few photos are held in memory. Where the iterable ends in an error of the archive, as when a card is pulled,
+        what it gave before that is still observed and returned.
         """
         ...

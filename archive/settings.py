@@ -23,7 +23,7 @@ class Cluster:
 
     metadata   the PostgreSQL of the catalog, as SQLAlchemy writes its URL
     originals  the place of the photos, as fsspec writes its URL: s3://bucket/prefix
-    vectors    the Milvus of the index: milvus://host:port/database
+    vectors    the Milvus of the index: milvus://host:port/name, its collections begin with that name
     executor   `local`, or the Ray that an ingest runs on: ray://host:port, ray://auto
     wearer     whose photos are meant where a command names nobody
     allowed    the wearers that a command may name; empty for all of them

@@ -19,8 +19,10 @@ from archive.indexes.milvus_collection import (
     KINDS,
     LOADING_PATIENCE,
     PATIENCE,
+    SEARCH_PATIENCE,
     create,
     keeps_half_precision,
+    persistently,
     speaking,
 )
 from archive.indexes.milvus_filters import narrowings, numbered
@@ -110,11 +112,11 @@ class MilvusIndex:
         number = int.from_bytes(os.urandom(_NUMBER_BYTES))
         with speaking(self._address):
             client = self._opened(create_it=True)
-            content = hashlib.sha256(ids)
+            content = hashlib.sha256(ids.data)
             for start in range(0, len(ids), ROWS_AT_ONCE):
                 some = slice(start, start + ROWS_AT_ONCE)
                 rows = vectors[some].astype(self._row_type)
-                content.update(rows)
+                content.update(rows.data)
                 owners = np.zeros(len(rows), np.int64) if wearers is None else wearers[some]
                 # Not the server's own upsert: before 2.3.10 that puts a row where no search by wearer finds it
                 # (milvus-io/milvus#30607).
@@ -204,7 +206,8 @@ class MilvusIndex:
         """Ids and scores of at least the `limit` best, and of all that score the same as the last of these."""
         asked = limit + 1
         while True:
-            found = client.search(
+            found = persistently(
+                client.search,
                 self._name,
                 data=[query[0].astype(self._row_type)],
                 anns_field="vector",
@@ -212,7 +215,7 @@ class MilvusIndex:
                 limit=asked,
                 search_params={"metric_type": "IP", "params": {KINDS[self._address.kind].effort: max(asked, effort)}},
                 consistency_level="Bounded",
-                timeout=PATIENCE,
+                timeout=SEARCH_PATIENCE,
             )[0]
             scores = np.array([hit["distance"] for hit in found], np.float32)
             if len(found) < asked or asked == MOST_MATCHES or scores[-1] < scores[limit - 1]:

@@ -6,17 +6,19 @@ Only calls are used that servers from 2.3.5 on understand. Everything here impor
 from __future__ import annotations
 
 import functools
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from archive.errors import ArchiveError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from pymilvus import MilvusClient
+
+Found = TypeVar("Found")
 
 DEFAULT_PORT = 19530
 
@@ -25,6 +27,14 @@ PARTITIONS = 64
 
 PATIENCE = 60.0
 """Seconds that a call may take; the client tries again on its own until then."""
+
+SEARCH_PATIENCE = 10.0
+"""Seconds that one search may take before it is asked again."""
+
+SEARCH_ATTEMPTS = 3
+
+CONNECTING_PATIENCE = 5.0
+"""Seconds after which a server that does not answer at all is not there."""
 
 LOADING_PATIENCE = 1_800.0
 """Seconds that the server may take to bring a collection into memory."""
@@ -48,6 +58,9 @@ KINDS: Mapping[str, Kind] = {
 """The kinds of index that a collection can have, by the server's own names: in memory, and on a fast disk."""
 
 
+_USUAL = {"index": "HNSW", "replicas": "1", "partitions": str(PARTITIONS), "tls": "0"}
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """A Milvus, and how an archive uses it. `token` (name:password) is not shown where an address is printed."""
@@ -62,34 +75,39 @@ class Address:
 
     @classmethod
     def parse(cls, url: str) -> Address:
-        """Read `milvus://[user:password@]host[:port]/name[?index=HNSW&replicas=1&partitions=64]`.
+        """Read `milvus://[user:password@]host[:port]/name[?index=HNSW&replicas=1&partitions=64&tls=0]`.
 
-        With `milvus+tls://` the connection is encrypted. `name` begins the names of the archive's collections.
+        `name` begins the names of the archive's collections. With `tls=1` the connection is encrypted.
 
         Raises:
             UsageError: it is no such address.
         """
         parts = urlsplit(url)
-        options = {"index": "HNSW", "replicas": "1", "partitions": str(PARTITIONS), **dict(parse_qsl(parts.query))}
+        options = {**_USUAL, **dict(parse_qsl(parts.query))}
         prefix = parts.path.strip("/") or "archive"
-        numbers = (options["replicas"], options["partitions"])
-        if (
-            parts.scheme not in {"milvus", "milvus+tls"}
-            or not parts.hostname
-            or not prefix.isidentifier()
-            or options["index"] not in KINDS
-            or not all(number.isdecimal() and int(number) for number in numbers)
-            or len(options) > len(("index", *numbers))
-        ):
+        is_understood = (
+            parts.scheme == "milvus"
+            and parts.hostname
+            and prefix.isidentifier()
+            and options.keys() == _USUAL.keys()
+            and options["index"] in KINDS
+            and options["tls"] in {"0", "1"}
+            and all(options[number].isdecimal() and int(options[number]) for number in ("replicas", "partitions"))
+        )
+        if not is_understood:
             raise UsageError(
                 "the vectors' address must be like milvus://HOST:19530/archive?index=HNSW&replicas=2, with an index "
                 f"of {', '.join(KINDS)}; it is {_without_password(url)}"
             )
         host = f"{parts.hostname}:{parts.port or DEFAULT_PORT}"
         token = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else ""
-        scheme = "https" if parts.scheme == "milvus+tls" else "http"
-        replicas, partitions = map(int, numbers)
+        scheme = "https" if options["tls"] == "1" else "http"
+        replicas, partitions = int(options["replicas"]), int(options["partitions"])
         return cls(host, f"{scheme}://{host}", token, prefix, options["index"], replicas, partitions)
+
+    def collection(self, archive: str, pair_id: int) -> str:
+        """The name of the collection that a pair of an archive has; `archive` is the catalog's own name for itself."""
+        return f"{self.prefix}_{archive.replace('-', '')[:16]}_{pair_id}"
 
     def connect(self) -> MilvusClient:
         """A connection, shared by everything in this process that talks to the same server as the same user."""
@@ -109,11 +127,25 @@ def speaking(address: Address) -> Iterator[None]:
     try:
         yield
     except MilvusException as error:
-        words = str(error.message).splitlines() or [type(error).__name__]
+        words = str(error.message).partition(": stack trace")[0].splitlines() or [type(error).__name__]
         raise ArchiveError(
             f"the search index at {address.host} fails ({words[0][:200]}); the catalog has every vector: put that "
             "right and run it again"
         ) from error
+
+
+def persistently(search: Callable[..., Found], *arguments: object, **options: object) -> Found:
+    """Search, and search again where that fails: a server that loses one of its nodes asks that node for a while yet.
+
+    Raises:
+        MilvusException: it failed each time.
+    """
+    from pymilvus.exceptions import MilvusException
+
+    for _ in range(SEARCH_ATTEMPTS - 1):
+        with suppress(MilvusException):  # the last attempt says what is wrong
+            return search(*arguments, **options)
+    return search(*arguments, **options)
 
 
 def create(client: MilvusClient, name: str, dim: int, address: Address) -> None:
@@ -153,7 +185,7 @@ def _connect(uri: str, token: str) -> MilvusClient:
     from pymilvus import MilvusClient
 
     logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # what goes wrong is said once, in one line
-    return MilvusClient(uri=uri, token=token, timeout=PATIENCE)
+    return MilvusClient(uri=uri, token=token, timeout=CONNECTING_PATIENCE)
 
 
 def _create_collection(client: MilvusClient, name: str, dim: int, partitions: int) -> None:

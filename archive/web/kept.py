@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from archive.catalog.reader import CatalogReader
-    from archive.indexes.faiss_shards import FaissIndex
-    from archive.protocols import TextEmbedder
+    from archive.protocols import TextEmbedder, VectorIndex
     from archive.settings import Settings
     from archive.types import Pair
 
@@ -28,7 +27,7 @@ class KeptParts:
 
     def __init__(self) -> None:
         self._making = Lock()
-        self._index: tuple[object, FaissIndex] | None = None
+        self._index: tuple[object, VectorIndex] | None = None
         self._words: tuple[Pair, TextEmbedder] | None = None
 
     @property
@@ -36,7 +35,7 @@ class KeptParts:
         """What `asking.ask` takes."""
         return asking.Supply(self.index, self.words)
 
-    def index(self, settings: Settings, source: CatalogReader, pair_id: int, pair: Pair) -> FaissIndex:
+    def index(self, settings: Settings, source: CatalogReader, pair_id: int, pair: Pair) -> VectorIndex:
         """The index of a pair, over the shards that the catalog names now."""
         manifest = (source.state.uuid, pair_id, tuple(source.shards(pair_id)))
         with self._making:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cluster.milvus import Standalone
+from tests.cluster.ray_nodes import QUIET, Ray
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,3 +28,17 @@ def milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standalone]:
         yield server
     finally:
         server.kill()
+
+
+@pytest.fixture(scope="session")
+def ray_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ray]:
+    """A Ray of three nodes. The last test that uses it may end one of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in QUIET.items():
+            patch.setenv(name, value)
+        nodes = Ray(tmp_path_factory.mktemp("ray"))
+        try:
+            nodes.start()
+            yield nodes
+        finally:
+            nodes.stop()

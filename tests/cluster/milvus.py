@@ -88,7 +88,7 @@ class Standalone:
             "etcd_log_level": "error",
             "proxy_port": self.port,
             "proxy_internal_port": free_port(),
-            **{f"{part}_port": free_port() for part in _COORDINATORS},
+            **{f"{part}_port": free_port() for part in COORDINATORS},
         }
         config = configuration(values, QUICK)
         self._server = role("milvus", ["standalone"], folder, config, deployed="STANDALONE")
@@ -113,7 +113,7 @@ class Standalone:
         self._server.kill()
 
 
-_COORDINATORS = (
+COORDINATORS = (
     "root_coord",
     "query_coord",
     "query_node",
