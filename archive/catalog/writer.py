@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from sqlalchemy import bindparam, delete, update
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from archive.catalog import erasing, postgres, purging, queries, scoping
 from archive.catalog.driver import archive_errors, meaning
@@ -27,7 +27,7 @@ from archive.catalog.inserts import (
     insert_wearer,
 )
 from archive.catalog.lessons import Lessons
-from archive.catalog.new_photo import NewPhoto
+from archive.catalog.new_photo import NewPhoto, PhotoIsKnown
 from archive.catalog.packing import MAX_SIDE
 from archive.catalog.queries import LAST_ID
 from archive.catalog.rows import PackRow, PairRow, ShardRow, StateRow
@@ -136,16 +136,22 @@ class Catalog(Lessons):
 
         Raises:
             PhotoError: the photo is too long for a box to describe.
+            PhotoIsKnown: the wearer has it.
         """
         if max(new.width, new.height) > MAX_SIDE:
             raise PhotoError(f"it is longer than {MAX_SIDE:,} pixels")
         self._refuse_other_space(pair_id, pack)
-        with self._write() as generation:
-            erasing.unmark(self._connection, self._driver, new.digest, self.wearer)
-            photo_id = insert_photo(self._connection, new, generation, self.wearer)
-            insert_source(self._connection, photo_id, new.name, new.path, new.modified)
-            insert_marks(self._connection, photo_id, new.marks)
-            insert_pack(self._connection, replace(pack, photo_id=photo_id), pair_id)
+        try:
+            with self._write() as generation:
+                erasing.unmark(self._connection, self._driver, new.digest, self.wearer)
+                photo_id = insert_photo(self._connection, new, generation, self.wearer)
+                insert_source(self._connection, photo_id, new.name, new.path, new.modified)
+                insert_marks(self._connection, photo_id, new.marks)
+                insert_pack(self._connection, replace(pack, photo_id=photo_id), pair_id)
+        except IntegrityError as error:
+            if (known := self.photo_id(new.digest)) is None:
+                raise
+            raise PhotoIsKnown(known) from error
         return photo_id
 
     def add_source(self, photo_id: int, name: bytes, path: bytes, modified: float | None) -> bool:
