@@ -371,6 +371,8 @@ def _keep(candidate: _Candidate, pack: Pack, walk: _Walk) -> None:
     except PhotoIsKnown as there:
         _found_again(there.photo_id, candidate.digest, file, found, trace, walk)
         return
+    if catalog.is_shared:  # another machine may have erased the same file, another wearer's, before the row was in
+        walk.destination.originals.ensure(found.content, candidate.digest, photo.suffix, found.modified)
     walk.report.marked.update(new.marks)
     walk.report.new += 1
     if trace and trace.condition is Condition.DAMAGED:
@@ -383,8 +385,7 @@ def _found_again(
     """Remember where a known photo stands too; if its original is gone or cut short, here are its bytes."""
     catalog, originals = walk.destination.catalog, walk.destination.originals
     suffix = catalog.photos([photo_id])[photo_id].suffix
-    if not originals.has(digest, suffix, len(found.content)):
-        originals.put(found.content, digest, suffix, found.modified)
+    originals.ensure(found.content, digest, suffix, found.modified)
     catalog.add_source(photo_id, file.name, file.relative, found.modified)
     if trace and not catalog.is_placed(photo_id):
         place, capture = walk.provenance.place(trace), walk.provenance.session_time(trace)

@@ -47,7 +47,7 @@ def database() -> Iterator[Callable[[], Postgres]]:
 
     with postgres.running(durable=False) as server:
         if server is None:
-            pytest.skip("no PostgreSQL server is installed; on Debian: apt-get install postgresql-15")
+            pytest.skip("no PostgreSQL server can be run here; on Debian: apt-get install postgresql-15")
         server.command("CREATE DATABASE fresh")
         bring_place_to_head(server.database("fresh"))
 

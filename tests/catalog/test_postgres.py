@@ -62,7 +62,7 @@ def test_the_migrations_make_the_tables_that_the_rows_describe(fresh: Postgres) 
 def test_what_was_acknowledged_is_found_after_the_server_was_killed() -> None:
     with postgres.running(durable=True) as server:
         if server is None:
-            pytest.skip("no PostgreSQL server is installed; on Debian: apt-get install postgresql-15")
+            pytest.skip("no PostgreSQL server can be run here; on Debian: apt-get install postgresql-15")
         server.command("CREATE DATABASE archive")
         place = server.database("archive")
         bring_place_to_head(place)
@@ -219,3 +219,24 @@ def table_files(place: Postgres) -> bytes:
         row = connection.execute("SELECT current_setting('data_directory')").fetchone()
     assert row is not None
     return b"".join(path.read_bytes() for path in Path(row[0], "base").rglob("*") if path.is_file())
+
+
+def test_while_a_file_is_let_go_of_no_machine_can_come_to_need_it(fresh: Postgres) -> None:
+    pair_id = fill(fresh, photos=1)
+    order: list[str] = []
+
+    def add() -> None:
+        with writing(fresh) as catalog:
+            catalog.add_photo(new_photo(2), pair_id, pack(2))
+            order.append("added")
+
+    with ThreadPoolExecutor(1) as machine, writing(fresh) as catalog:
+        with catalog.letting_go(digest(1)) as is_nobodys:
+            assert not is_nobodys
+        with catalog.letting_go(digest(2)) as is_nobodys:
+            assert is_nobodys
+            adding = machine.submit(add)
+            time.sleep(0.3)
+            order.append("let go")
+        adding.result(30)
+    assert order == ["let go", "added"]
