@@ -52,7 +52,7 @@ def ask(
     from archive.search import search
 
     def remember(space: str, text: str, vector: Vectors) -> None:
-        remember_text(settings.catalog, settings.home, space, text, vector)
+        remember_text(bootstrap.catalog_place(settings), settings.home, space, text, vector)
 
     with bootstrap.reading(settings) as reader:
         pair_id, pair = bootstrap.answering_pair(reader, settings)

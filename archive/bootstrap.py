@@ -9,17 +9,18 @@ import os
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from archive import parts
+from archive import parts, wearers
 from archive.errors import ArchiveError, CatalogDamaged, UsageError
 from archive.settings import PairChoice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from archive import upkeep
+    from archive.catalog.driver import Place
     from archive.catalog.reader import CatalogReader
     from archive.catalog.writer import Catalog
     from archive.erasure import Places, Receipt
@@ -42,11 +43,26 @@ MOST_WORKERS = 8
 """Photos observed side by side at the most: each has a network and its pixels in memory."""
 
 
-@contextmanager
-def writing(settings: Settings) -> Iterator[Catalog]:
-    """The catalog, opened by the archive's one writer; it is created or upgraded if need be.
+def catalog_place(settings: Settings) -> Place:
+    """Where the catalog is: a file of the home, or the PostgreSQL that the configuration names."""
+    if settings.cluster is None or settings.cluster.metadata is None:
+        return settings.catalog
+    from archive.catalog.postgres import Postgres
 
-    What an erasure that was cut off has left to do is done first.
+    return Postgres(settings.cluster.metadata)
+
+
+def is_begun(settings: Settings) -> bool:
+    """Whether there is a catalog to open; what a server holds, only asking it tells."""
+    place = catalog_place(settings)
+    return not isinstance(place, Path) or place.exists()
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[Catalog]:
+    """The catalog, for a writer; it is created or upgraded if need be.
+
+    A file has one writer at a time, and so has a home: what a machine keeps besides the catalog is in it.
 
     Raises:
         ArchiveBusy: another process is writing.
@@ -54,18 +70,40 @@ def writing(settings: Settings) -> Iterator[Catalog]:
     from archive.catalog.lock import writer_lock
     from archive.catalog.writer import Catalog
 
-    with writer_lock(settings.home, PATIENCE), Catalog.open(settings.catalog) as catalog:
-        if catalog.erasures():
-            finish_erasure(settings, catalog)
+    with writer_lock(settings.home, PATIENCE), Catalog.open(catalog_place(settings)) as catalog:
         yield catalog
 
 
 @contextmanager
-def reading(settings: Settings) -> Iterator[CatalogReader]:
-    """The catalog as it is now, for reading; a writer may go on meanwhile."""
-    from archive.catalog.reader import CatalogReader
+def writing(settings: Settings) -> Iterator[Catalog]:
+    """The same, once what an erasure that was cut off has left to do is done; it writes for the wearer that is named.
 
-    with CatalogReader.open(settings.catalog) as reader:
+    Raises:
+        ArchiveBusy: another process is writing.
+    """
+    with opened(settings) as catalog:
+        if catalog.erasures():
+            finish_erasure(settings, catalog)
+        if (wearer := wearers.known(settings)) is not None:
+            catalog.write_for(wearer)
+        yield catalog
+
+
+@contextmanager
+def reading(settings: Settings, *, everyone: bool = False) -> Iterator[CatalogReader]:
+    """The catalog as it is now, for reading; a writer may go on meanwhile.
+
+    Only what is of the wearers whose photos may be seen is there; with `everyone`, for upkeep alone, all of it.
+
+    Raises:
+        UsageError: nobody is named, where many people's photos are.
+    """
+    from archive.catalog.reader import CatalogReader
+    from archive.catalog.scoping import Scope
+
+    names = None if everyone else wearers.seen(settings)
+    in_index = settings.cluster is not None and settings.cluster.vectors is not None
+    with CatalogReader.open(catalog_place(settings), Scope(names, in_index) if names else None) as reader:
         yield reader
 
 
@@ -86,6 +124,7 @@ def teach(settings: Settings, name: str, files: Sequence[str], ranks: Sequence[i
     """
     from archive import teaching
 
+    wearers.one(settings)
     with reading(settings) as reader:
         answering = answering_pair(reader, settings)
         lessons = teaching.from_files(files, lambda: parts.looking(answering[1], settings), reader)
@@ -130,10 +169,10 @@ class Holdings:
 @contextmanager
 def holdings(settings: Settings, *, even_forgotten: bool = False) -> Iterator[Holdings]:
     """What is in the archive of these settings, for a rehearsal; with `even_forgotten` no photo is to stay out."""
-    if not settings.catalog.exists():
+    if not is_begun(settings):
         yield Holdings(None, even_forgotten=even_forgotten)
         return
-    with reading(settings) as reader:
+    with reading(settings, everyone=wearers.one(settings) is None) as reader:
         yield Holdings(reader, even_forgotten=even_forgotten)
 
 
@@ -175,6 +214,7 @@ def ingesting(settings: Settings, choice: PairChoice, *, even_forgotten: bool = 
     from archive.arrivals import Arrivals
     from archive.ingest import Destination
 
+    wearers.one(settings)
     with writing(settings) as catalog, decoder() as decode:
         answering = catalog.answering()
         current = answering[1] if answering else None
@@ -189,7 +229,9 @@ def ingesting(settings: Settings, choice: PairChoice, *, even_forgotten: bool = 
             settle(catalog, seeing, pair_id)
         stored, shards = originals(settings), index(settings, catalog, pair_id, pair)
         stored.sweep()
-        with suppress(ArchiveError):  # the card goes first; what is wrong with the index is said at the end
+        # Another machine's newest shard may not be named yet. And the card goes first: what is wrong with the index is
+        # said at the end.
+        with catalog.alone(), suppress(ArchiveError):
             shards.sweep([shard.name for shard in catalog.shards(pair_id)])
         yield Destination(
             home=settings.home,
@@ -221,7 +263,8 @@ def finish_erasure(settings: Settings, catalog: Catalog) -> Receipt:
     from archive.erasure import Receipt, finish
 
     receipt = Receipt()
-    finish(places(settings, catalog), receipt)
+    with catalog.alone():
+        finish(places(settings, catalog), receipt)
     return receipt
 
 
@@ -255,9 +298,9 @@ def check(settings: Settings, watcher: upkeep.Watcher, *, data: bool, share: flo
     """Everything that is not as it should be; with `data`, a `share` of the originals is hashed, chosen by chance."""
     from archive import upkeep
 
-    findings = list(upkeep.check_rows(settings.catalog, data=data))
+    findings = list(upkeep.check_rows(catalog_place(settings), data=data))
     try:
-        with reading(settings) as reader:
+        with reading(settings, everyone=True) as reader:
             findings += upkeep.check_originals(reader, originals(settings), watcher, share=share * data)
             if answering := reader.answering():
                 findings += upkeep.check_index(index(settings, reader, *answering))
@@ -289,7 +332,7 @@ def reindex(settings: Settings, report: Report, watcher: Watcher) -> None:
     Raises:
         ArchiveError: nothing was ever ingested.
     """
-    from archive.reindex import embed_missing, may_answer, refresh
+    from archive.reindex import embed_missing, may_answer
     from archive.teaching import embed_missing as embed_exemplars
 
     with writing(settings) as catalog:
@@ -306,6 +349,26 @@ def reindex(settings: Settings, report: Report, watcher: Watcher) -> None:
             embed_exemplars(catalog, parts.looking(pair, settings))
         if may_answer(catalog.photo_count(), catalog.pending(pair_id)):
             catalog.set_answering(pair_id)
+        _refresh(settings, catalog, pair_id, pair, report)
+
+
+def sync(settings: Settings, report: Report) -> None:
+    """Put the index right by the catalog: what lies outside it goes in, what the catalog no longer has goes out.
+
+    Raises:
+        ArchiveError: nothing was ever ingested.
+    """
+    with writing(settings) as catalog:
+        answering = catalog.answering()
+        if answering is None:
+            raise ArchiveError(f"the archive at {settings.home} is empty; run `archive ingest FOLDER` first")
+        _refresh(settings, catalog, *answering, report)
+
+
+def _refresh(settings: Settings, catalog: Catalog, pair_id: int, pair: Pair, report: Report) -> None:
+    from archive.reindex import refresh
+
+    with catalog.alone():
         shards = index(settings, catalog, pair_id, pair)
         refresh(catalog, shards, pair_id, settings.seal_at, report)
         shards.sweep([shard.name for shard in catalog.shards(pair_id)])

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from archive import bootstrap
+from archive.errors import UsageError
 from archive.settings import PairChoice
 
 if TYPE_CHECKING:
@@ -44,17 +45,14 @@ def forget(settings: Settings, photos: Sequence[Photo], *, verify: bool) -> Rece
     from archive.erasure import erase
     from archive.upkeep import refuse_damaged
 
-    refuse_damaged(settings.catalog)
-    with bootstrap.writing(settings) as catalog:
+    refuse_damaged(bootstrap.catalog_place(settings))
+    with bootstrap.writing(settings) as catalog, catalog.alone():
         return erase(photos, bootstrap.places(settings, catalog), verify=verify)
 
 
 def finish_forgetting(settings: Settings) -> Receipt | None:
     """Finish an erasure that was cut off or had to wait for a reader; None where there is none."""
-    from archive.catalog.lock import writer_lock
-    from archive.catalog.writer import Catalog
-
-    with writer_lock(settings.home, bootstrap.PATIENCE), Catalog.open(settings.catalog) as catalog:
+    with bootstrap.opened(settings) as catalog:
         return bootstrap.finish_erasure(settings, catalog) if catalog.erasures() else None
 
 
@@ -63,6 +61,7 @@ def back_up(settings: Settings, target: Path, report: Report, watcher: Watcher, 
     from archive import backup
     from archive.catalog.lock import writer_lock
 
+    _refuse_shared(settings)
     backup.refuse_other(settings, target)
     with writer_lock(target):
         return backup.back_up(settings, target, report, watcher, verify=verify)
@@ -73,6 +72,7 @@ def restore(source: Path, settings: Settings, report: Report, watcher: Watcher) 
     from archive import backup
     from archive.catalog.lock import writer_lock
 
+    _refuse_shared(settings)
     backup.look(source)
     with writer_lock(settings.home):
         manifest = backup.restore(source, settings, report, watcher)
@@ -90,9 +90,10 @@ def plan_repair(settings: Settings, backup: Path | None, watcher: Watcher, *, da
     from archive import repair
     from archive.catalog.checking import Code
 
+    _refuse_shared(settings)
     faults = repair.refuse_beyond_repair(settings.catalog)
     copies = _originals_of(backup)
-    with bootstrap.reading(settings) as reader:
+    with bootstrap.reading(settings, everyone=True) as reader:
         plan = repair.plan(reader, bootstrap.originals(settings), copies, watcher, data=data)
         answering = reader.answering()
         broken = bootstrap.index(settings, reader, *answering).broken if answering else []
@@ -124,6 +125,14 @@ def repair(settings: Settings, plan: Plan, backup: Path | None, watcher: Watcher
         *(f"photo {photo.id} could not be embedded: {reason}" for photo, reason in embedded.failed),
         *(f"photo {photo.id} has no original; `archive ingest` of its card brings it back" for photo in lost),
     ]
+
+
+def _refuse_shared(settings: Settings) -> None:
+    if settings.cluster and (settings.cluster.metadata or settings.cluster.originals):
+        raise UsageError(
+            "servers are backed up and restored by their own tools: pg_dump or pg_basebackup for the catalog, the "
+            "object store's versions or replicas for the originals; the index is made anew by: archive sync"
+        )
 
 
 def _drop_damage_of_other_pairs(settings: Settings, catalog: Catalog) -> None:

@@ -160,7 +160,7 @@ def _named(reader: CatalogReader, name: str) -> int:
 def erase(photos: Sequence[Photo], places: Places, *, verify: bool) -> Receipt:
     """Erase photos; with `verify`, look through every file of the home for pieces of them afterwards."""
     pieces = list(islice(_pieces(photos, places), residue.MOST_PIECES)) if verify else []
-    places.catalog.erase([photo.digest for photo in photos])
+    places.catalog.erase([photo.id for photo in photos])
     receipt = Receipt(photos=len(photos))
     finish(places, receipt)
     if verify:
@@ -176,7 +176,8 @@ def finish(places: Places, receipt: Receipt) -> None:
     digests = {digest for digest in waiting if digest is not None}
     if digests:
         last_answer.forget(places.home)
-        _erase_files(digests, places, receipt)
+        # A file that somebody else has, too, is his.
+        _erase_files({digest for digest in digests if not places.catalog.is_held(digest)}, places, receipt)
         places.arrivals.keep(lambda digest: digest not in digests)
         _purge_shards(places, receipt)
         places.catalog.note_files_erased()

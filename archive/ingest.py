@@ -388,4 +388,5 @@ def _found_again(
 
 
 def _shelve(destination: Destination) -> None:
-    shelving.shelve(destination.catalog, destination.index, destination.pair_id, destination.seal_at)
+    with destination.catalog.alone():
+        shelving.shelve(destination.catalog, destination.index, destination.pair_id, destination.seal_at)

@@ -66,7 +66,7 @@ class Scan:
         frame = self.frames([photo])[photo][np.newaxis]
         found = {pack.photo_id: float(pack.vectors[0] @ frame[0]) for pack in self._outside_shards()}
         if len(self._index):
-            for match in self._index.search(frame, FIRST_REACH, self._photos):
+            for match in self._search(frame, FIRST_REACH):
                 if ordinal_of(match.segment) == 0:
                     found[photo_of(match.segment)] = match.score
         near = [(other, cosine) for other, cosine in found.items() if cosine >= level]
@@ -92,7 +92,7 @@ class Scan:
         bar = probes.background.score_at(verdicts.MAYBE_AT)
         reach = FIRST_REACH
         while True:
-            found = [self._index.search(row[np.newaxis], reach, self._photos) for row in probes.rows]
+            found = [self._search(row[np.newaxis], reach) for row in probes.rows]
             fresh = np.setdiff1d(_photos_of(found), scores.photos)
             scores = ranking.join([scores, self.score(self.packs_of(fresh).values(), probes)])
             if reach >= LAST_REACH or any(len(matches) < reach for matches in found):
@@ -114,6 +114,9 @@ class Scan:
         if not sampled:
             raise CatalogDamaged(ALL_DAMAGED)
         return np.concatenate([pack.vectors for pack in sampled])
+
+    def _search(self, vector: Vectors, limit: int) -> list[Match]:
+        return self._index.search(vector, limit, self._photos, self._reader.wearers)
 
     def _sampled(self) -> Iterator[Pack]:
         shards = self._reader.shards(self._pair_id)

@@ -41,13 +41,15 @@ class Cluster:
 class Settings:
     """The archive's home, the folder of downloaded weights, and the limits that tests make small.
 
-    `cluster` is None for an archive that lives in its home alone, which is what most are.
+    `cluster` is None for an archive that lives in its home alone, which is what most are. `wearers` are those that the
+    command named.
     """
 
     home: Path
     weights: Path
     seal_at: int = SEAL_AT
     cluster: Cluster | None = None
+    wearers: tuple[str, ...] = ()
 
     @property
     def catalog(self) -> Path:

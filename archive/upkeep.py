@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from archive.catalog.driver import Place
     from archive.catalog.reader import CatalogReader
     from archive.originals import Originals
     from archive.protocols import VectorIndex
@@ -60,22 +61,22 @@ class Watcher(Protocol):
         """One more is done."""
 
 
-def check_rows(path: Path, *, data: bool) -> Iterator[Finding]:
-    """What the catalog at `path` finds wrong with itself; with `data` SQLite's own pages are compared too."""
-    for found in check_catalog(path, deep=data):
+def check_rows(place: Place, *, data: bool) -> Iterator[Finding]:
+    """What the catalog at `place` finds wrong with itself; with `data` SQLite's own pages are compared too."""
+    for found in check_catalog(place, deep=data):
         yield Finding(_SEVERITIES.get(found.code, Severity.DAMAGE), found.message)
 
 
-def refuse_damaged(path: Path) -> None:
+def refuse_damaged(place: Place) -> None:
     """Let nothing be destroyed on the word of a catalog that contradicts itself.
 
     Raises:
         CatalogDamaged: it does.
     """
-    damage = [found for found in check_rows(path, data=False) if found.severity is Severity.DAMAGE]
+    damage = [found for found in check_rows(place, data=False) if found.severity is Severity.DAMAGE]
     if damage:
         more = f" and {len(damage) - 1} more" if len(damage) > 1 else ""
-        message = f"{path} is not sound ({damage[0].message}{more}), so nothing was erased; run: archive repair"
+        message = f"{place} is not sound ({damage[0].message}{more}), so nothing was erased; run: archive repair"
         raise CatalogDamaged(message)
 
 

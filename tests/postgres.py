@@ -78,7 +78,7 @@ class PostgresServer:
     def command(self, statement: str) -> None:
         """Run one statement of the server's administrator."""
         with self.database("postgres").connect() as connection:
-            connection.execute(statement)  # type: ignore[call-overload]
+            connection.execute(statement)
 
     def _launch(self) -> subprocess.Popen[bytes]:
         settings = [f"unix_socket_directories={self._folder}", "listen_addresses=", "max_connections=40"]

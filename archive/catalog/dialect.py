@@ -8,15 +8,23 @@ from __future__ import annotations
 import re
 from functools import cache
 
+_HINT = re.compile(r" INDEXED BY \w+")
+
 _RULES = (
     (re.compile(r"%"), "%%"),  # a sign of its own to the driver; before the placeholders become one
-    (re.compile(r" INDEXED BY \w+"), ""),  # its planner knows how long a table is
+    (_HINT, ""),  # its planner knows how long a table is
     (
         re.compile(r"json_each\(\?\) wanted\s+CROSS JOIN (\w+) (\w+) ON"),
         r"unnest(CAST(translate(?, '[]', '{}') AS bigint[])) AS wanted(value) JOIN \1 \2 ON",
     ),
     (re.compile(r"\?"), "%s"),
 )
+
+
+@cache
+def without_hints(sql: str) -> str:
+    """The same statement without the index that a table is to be read by."""
+    return _HINT.sub("", sql)
 
 
 @cache

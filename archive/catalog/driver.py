@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from archive.errors import ArchiveBusy, ArchiveError, CatalogDamaged
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from archive.catalog.postgres import Postgres
 
-    Place = Path | Postgres
+    Place: TypeAlias = Path | Postgres
 
 BUSY_TIMEOUT_MS = 30_000
 

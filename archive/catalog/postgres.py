@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from archive.catalog.dialect import for_postgres
 from archive.catalog.driver import archive_errors
 from archive.catalog.revisions import HEAD, known
+from archive.catalog.scoping import SCHEMA, postgres_views
 from archive.errors import ArchiveBusy, ArchiveError, CatalogDamaged
 
 if TYPE_CHECKING:
@@ -103,7 +104,11 @@ class Postgres:
                 with engine.begin() as connection:
                     connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": SCHEMA_LOCK})
                     if self._stored_revision(_raw(connection)) != HEAD:
+                        connection.execute(text(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE"))
                         run_migrations(connection, HEAD, scripts)
+                        schema = connection.execute(text("SELECT current_schema()")).scalar_one()
+                        for view in postgres_views(schema):
+                            connection.execute(text(view))
             finally:
                 engine.dispose()
 
@@ -156,7 +161,7 @@ class Driver:
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> psycopg.Cursor[Any]:
         """Run one statement."""
-        return self._connection.execute(for_postgres(sql), tuple(parameters), binary=True)  # type: ignore[arg-type]
+        return self._connection.execute(for_postgres(sql), tuple(parameters), binary=True)
 
     def close(self) -> None:
         """Let go of the server; a transaction that was begun is undone."""

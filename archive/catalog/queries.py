@@ -82,22 +82,28 @@ def pairs(connection: sqlite3.Connection) -> dict[int, Pair]:
     return dict(map(values.numbered_pair, rows))
 
 
-def photo_id(connection: sqlite3.Connection, digest: str) -> int | None:
-    """The id of the photo with that sha256 in hex."""
-    row = connection.execute("SELECT id FROM photos WHERE digest = ?", (bytes.fromhex(digest),)).fetchone()
+def photo_id(connection: sqlite3.Connection, digest: str, wearer: int | None = None) -> int | None:
+    """The id of the photo with that sha256 in hex; with `wearer`, of his alone."""
+    if wearer is None:
+        query, parameters = "SELECT id FROM photos WHERE digest = ? ORDER BY id LIMIT 1", (bytes.fromhex(digest),)
+        row = connection.execute(query, parameters).fetchone()
+    else:
+        query = "SELECT id FROM photos WHERE digest = ? AND wearer = ?"
+        row = connection.execute(query, (bytes.fromhex(digest), wearer)).fetchone()
     return None if row is None else int(row[0])
 
 
-def mark(connection: sqlite3.Connection, digest: str) -> bytes:
-    """What a photo of that sha256 in hex is recognised by once it was forgotten; see `archive.catalog.erasing`."""
+def mark(connection: sqlite3.Connection, digest: str, wearer: int = 0) -> bytes:
+    """What a wearer's photo of that sha256 in hex is recognised by once he forgot it; see `archive.catalog.erasing`."""
     (key,) = connection.execute("SELECT key FROM mark_keys").fetchone()
-    return hmac.digest(key, bytes.fromhex(digest), "sha256")
+    whose = wearer.to_bytes(8, "little") if wearer else b""
+    return hmac.digest(key, bytes.fromhex(digest) + whose, "sha256")
 
 
-def is_forgotten(connection: sqlite3.Connection, digest: str) -> bool:
-    """Whether a photo of that sha256 in hex was forgotten."""
+def is_forgotten(connection: sqlite3.Connection, digest: str, wearer: int = 0) -> bool:
+    """Whether that wearer forgot a photo of that sha256 in hex."""
     query = "SELECT 1 FROM forgotten WHERE mark = ?"
-    return connection.execute(query, (mark(connection, digest),)).fetchone() is not None
+    return connection.execute(query, (mark(connection, digest, wearer),)).fetchone() is not None
 
 
 def erasures(connection: sqlite3.Connection) -> list[str | None]:
@@ -194,14 +200,26 @@ def session_photos(connection: sqlite3.Connection, session_id: int) -> dict[int,
     return dict(connection.execute("SELECT id, mono_ms FROM photos WHERE session_id = ?", (session_id,)))
 
 
-def session_numbers(connection: sqlite3.Connection, key: SessionKey) -> set[int]:
-    """The numbers of a session's photos that are in."""
+def session_numbers(connection: sqlite3.Connection, key: SessionKey, wearer: int | None = None) -> set[int]:
+    """The numbers of a session's photos that are in; with `wearer`, of his alone."""
     rows = connection.execute(
         """SELECT p.number FROM sessions s JOIN photos p ON p.session_id = s.id
-           WHERE s.device = ? AND s.number = ? AND s.nonce = ?""",
-        key,
+           WHERE s.device = ? AND s.number = ? AND s.nonce = ? AND p.wearer = coalesce(CAST(? AS BIGINT), p.wearer)""",
+        (*key, wearer),
     )
     return {number for (number,) in rows}
+
+
+def owners(connection: sqlite3.Connection, pair_id: int, first: int, last: int) -> dict[int, int] | None:
+    """Whose the photos of some packs are, by photo id, those of nobody left out; None where there are no wearers."""
+    if connection.execute("SELECT 1 FROM wearers LIMIT 1").fetchone() is None:
+        return None
+    rows = connection.execute(
+        """SELECT p.id, p.wearer FROM packs k JOIN photos p ON p.id = k.photo_id
+           WHERE k.pair_id = ? AND k.id BETWEEN ? AND ? AND p.wearer <> 0""",
+        (pair_id, first, last),
+    )
+    return dict(rows.fetchall())
 
 
 def is_placed(connection: sqlite3.Connection, photo_id: int) -> bool:

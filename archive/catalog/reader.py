@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from archive.catalog import browsing, queries, taught, values
+from archive.catalog import browsing, queries, scoping, taught, values
 from archive.catalog.driver import archive_errors, connect_to_read, meaning
 from archive.catalog.queries import LAST_ID, Span, State
 from archive.catalog.revisions import HEAD, stored_revision
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from archive.catalog.driver import Place
+    from archive.catalog.scoping import Scope
     from archive.sessions import SessionKey
     from archive.things import Thing
     from archive.types import Ids, Mark, Pack, Pair, Photo, Shard, Vectors
@@ -58,22 +59,33 @@ class CatalogReader:
     as it is open, the log of later commits cannot be truncated.
     """
 
-    def __init__(self, connection: sqlite3.Connection, place: Place) -> None:
+    def __init__(self, connection: sqlite3.Connection, place: Place, scope: Scope | None = None) -> None:
         self._connection = connection
         self._place = place
+        self._scope = scope
+        self.wearers: tuple[int, ...] | None = None
+        """Whose photos are seen, everybody else's being as if they were not there; None where all are."""
+        if scope is not None:
+            self.wearers = scoping.wearers(connection, scope.names)
+            self._connection = narrowed(connection, place, self.wearers)
         self.damaged: set[int] = set()
         """Ids of the photos whose packs were met, were found altered, and were passed over."""
 
     @classmethod
-    def open(cls, place: Place) -> Self:
-        """Open the catalog at `place`, a file or a PostgreSQL.
+    def open(cls, place: Place, scope: Scope | None = None) -> Self:
+        """Open the catalog at `place`, a file or a PostgreSQL; with a `scope`, only what is of its wearers is seen.
 
         Raises:
             ArchiveError: there is none, or an older version wrote it.
             CatalogTooNew: a later version wrote it.
         """
         with archive_errors(place):
-            return cls(open_to_read(place), place)
+            connection = open_to_read(place)
+            try:
+                return cls(connection, place, scope)
+            except BaseException:
+                connection.close()
+                raise
 
     def close(self) -> None:
         """Let go of the view and the file."""
@@ -108,7 +120,7 @@ class CatalogReader:
 
     def is_forgotten(self, digest: str) -> bool:
         """Whether a photo of that sha256 in hex was forgotten, and not taken in again since."""
-        return queries.is_forgotten(self._connection, digest)
+        return any(queries.is_forgotten(self._connection, digest, wearer) for wearer in self.wearers or (0,))
 
     def erasures(self) -> list[str | None]:
         """The digests of photos whose files are still to be erased; None where only the log is to be emptied."""
@@ -130,7 +142,8 @@ class CatalogReader:
         """The photos taken at `after` or later and earlier than `before`, by that camera; None leaves a side open."""
         timed = after is not None or before is not None
         if not timed and camera is None:
-            return Allowed(None, 0)
+            listed = self._scope is not None and not self._scope.in_index
+            return Allowed(self._ids("SELECT id FROM photos") if listed else None, 0)
         first = -LAST_ID if after is None else values.microseconds(after)
         end = LAST_ID if before is None else values.microseconds(before)
         if not timed:
@@ -249,6 +262,14 @@ class CatalogReader:
 
     def _count(self, query: str, *parameters: object) -> int:
         return int(self._connection.execute(query, parameters).fetchone()[0])
+
+
+def narrowed(connection: sqlite3.Connection, place: Place, wearers: tuple[int, ...]) -> sqlite3.Connection:
+    """The connection, or one over it, that sees these wearers alone."""
+    if isinstance(place, Path):
+        return scoping.narrowed(connection, wearers)
+    scoping.narrow_postgres(connection, wearers)
+    return connection
 
 
 def open_to_read(path: Place) -> sqlite3.Connection:

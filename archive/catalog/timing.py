@@ -6,7 +6,7 @@ The functions that write run inside the transaction that their caller has begun.
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, update
 
@@ -61,7 +61,7 @@ def place_photo(
 
 
 @cache
-def _session(dialect: str) -> ReturningInsert[tuple[int]]:
+def _session(dialect: str) -> ReturningInsert[Any]:
     new = new_row(dialect, SessionRow)
     changed = ("sleep", "last_mono_ms", "begun_after_ms", "begun_before_ms")
     return new.on_conflict_do_update(

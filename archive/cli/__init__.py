@@ -28,6 +28,7 @@ COMMANDS = {
     "check": "Prove that the archive is whole, or name what is damaged.",
     "repair": "Put right what can be put right; says what it would do unless told --yes.",
     "reindex": "Embed photos that lack the chosen pair, and rebuild the search index.",
+    "sync": "Put the search index right by the catalog, after a crash of either.",
     "backup": "Copy the archive to another disk, or bring such a copy up to date.",
     "restore": "Make an archive anew from a backup, on this machine or another.",
     "forget": "Erase photos for good: by id, by time, or by camera.",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from archive.cli.options import as_json, common, pair_parts
+from archive.cli.options import as_json, common, pair_parts, wearer
 from archive.settings import PairChoice
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ Exit code: 0 all photos are in, 1 some files could not be read, 2 wrong usage, 3
 @click.option("--yes", is_flag=True, help="Do not ask before --free.")
 @pair_parts
 @as_json
+@wearer
 @common
 def command(
     sources: tuple[Path, ...],

@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 
 CONFIG = "archive.config"
+WEARERS = "archive.wearers"
 
 
 def _resolved(context: click.Context, _option: click.Parameter, value: Path | None) -> settings.Settings:
-    resolved = settings.resolve(value)
+    resolved = replace(settings.resolve(value), wearers=context.meta.get(WEARERS, ()))
     if (config := context.meta.get(CONFIG)) is None:
         return resolved
     from archive import configuration
@@ -52,6 +53,25 @@ def common(command: Command) -> Command:
         help="The archive's folder. [default: $ARCHIVE_HOME, else the system's place for user files]",
     )(command)
     return verbose(command)
+
+
+def wearer(command: Command) -> Command:
+    """`--wearer`, which arrives within the settings."""
+    return click.option(
+        "--wearer",
+        metavar="NAME",
+        multiple=True,
+        is_eager=True,  # it is a part of what --home resolves to
+        expose_value=False,
+        callback=_keep_wearers,
+        help="Whose photos are meant, where an archive holds more than one person's. [default: --config's wearer]",
+    )(command)
+
+
+def _keep_wearers(context: click.Context, option: click.Parameter, names: tuple[str, ...]) -> None:
+    if not all(name.strip() and name.isprintable() for name in names):
+        raise click.BadParameter("a wearer's name is a text that can be printed", context, option)
+    context.meta[WEARERS] = tuple(name.strip() for name in names)
 
 
 def verbose(command: Command) -> Command:

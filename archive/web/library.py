@@ -58,7 +58,7 @@ class Library:
 
     def is_empty(self) -> bool:
         """Whether nothing was ever ingested."""
-        if not self.settings.catalog.exists():
+        if not bootstrap.is_begun(self.settings):
             return True
         with bootstrap.reading(self.settings) as reader:
             return not reader.photos_earlier(None, 1)
@@ -161,7 +161,7 @@ class Library:
 
     def progress(self) -> tuple[Progress | None, int]:
         """The ingest that is running, and how many photos there are by now."""
-        if not self.settings.catalog.exists():
+        if not bootstrap.is_begun(self.settings):
             return progress.read(self.settings.home), 0
         with bootstrap.reading(self.settings) as reader:
             return progress.read(self.settings.home), reader.photo_count()

@@ -1,4 +1,4 @@
-"""What was taught, sessions of the wearable, what shows little, and what was forgotten.
+"""What was taught, sessions of the wearable, what shows little, what was forgotten, and whose everything is.
 
 Things with their exemplars and the exemplars' vectors; sessions with their anchors, and where each photo stands in its
 session; marks of photos; what is being erased, and what forgotten photos are recognised by.
@@ -16,6 +16,7 @@ down_revision = "0002"
 branch_labels = None
 depends_on = None
 
+NOBODY = sa.text("0")
 NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
@@ -25,6 +26,7 @@ def upgrade() -> None:
     _place_photos()
     _create_marks()
     _create_forgetting()
+    _give_photos_wearers()
 
 
 def _create_things() -> None:
@@ -32,8 +34,9 @@ def _create_things() -> None:
         "things",
         sa.Column("id", NUMBER, nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("wearer", NUMBER, server_default=NOBODY, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_things"),
-        sa.UniqueConstraint("name", name="uq_things_name"),
+        sa.UniqueConstraint("wearer", "name", name="uq_things_wearer_name"),
         sqlite_autoincrement=True,
     )
     op.create_table(
@@ -134,3 +137,33 @@ def _create_forgetting() -> None:
         sa.CheckConstraint("id = 1", name=op.f("ck_mark_keys_one_row")),
     )
     op.bulk_insert(keys, [{"id": 1, "key": os.urandom(32)}])
+
+
+def _give_photos_wearers() -> None:
+    op.create_table(
+        "wearers",
+        sa.Column("id", NUMBER, nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_wearers"),
+        sa.UniqueConstraint("name", name="uq_wearers_name"),
+        sqlite_autoincrement=True,
+    )
+    is_sqlite = op.get_bind().dialect.name == "sqlite"
+    last = _last_photo() if is_sqlite else None
+    # In SQLite one file can become two people's photo only in a new table: every photo is copied.
+    with op.batch_alter_table("photos", table_kwargs={"sqlite_autoincrement": True}) as photos:
+        photos.add_column(sa.Column("wearer", NUMBER, server_default=NOBODY, nullable=False))
+        photos.drop_constraint("uq_photos_digest", type_="unique")
+        photos.create_unique_constraint("uq_photos_digest_wearer", ["digest", "wearer"])
+    op.create_index("ix_photos_wearer_captured_at_us", "photos", ["wearer", "captured_at_us"])
+    if last is not None:
+        # It would number on from its highest photo, and give a deleted one's id away again.
+        op.execute("DELETE FROM sqlite_sequence WHERE name = 'photos'")
+        row = sa.text("INSERT INTO sqlite_sequence (name, seq) VALUES ('photos', :last)")
+        op.execute(row.bindparams(last=last))
+
+
+def _last_photo() -> int | None:
+    numbered = sa.text("SELECT seq FROM sqlite_sequence WHERE name = 'photos'")
+    last: int | None = op.get_bind().execute(numbered).scalar_one_or_none()
+    return last

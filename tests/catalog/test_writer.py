@@ -268,7 +268,7 @@ def test_a_checkpoint_empties_the_log(path: Path) -> None:
 
 
 def test_a_checkpoint_says_when_a_reader_kept_it_from_finishing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("archive.catalog.writer.CHECKPOINT_PATIENCE_MS", 10)
+    monkeypatch.setattr("archive.catalog.purging.CHECKPOINT_PATIENCE_MS", 10)
     fill(path, photos=1)
     with writing(path) as catalog:
         with CatalogReader.open(path):

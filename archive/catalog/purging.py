@@ -1,0 +1,38 @@
+"""Leaving nothing of what was deleted: in SQLite's files to the last byte, in PostgreSQL as far as a client can."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from archive.catalog import postgres
+from archive.catalog.driver import BUSY_TIMEOUT_MS
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from archive.catalog.driver import Place
+
+CHECKPOINT_PATIENCE_MS = 2_000
+
+
+def empty_log(driver: sqlite3.Connection, place: Place) -> bool:
+    """Move SQLite's log into the main file and empty it; False if a reader kept it from finishing.
+
+    In PostgreSQL deleted rows are taken out of their pages.
+    """
+    if not isinstance(place, Path):
+        postgres.vacuum(driver)
+        return True
+    driver.execute(f"PRAGMA busy_timeout = {CHECKPOINT_PATIENCE_MS}")
+    busy = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    driver.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    return not busy
+
+
+def rewrite(driver: sqlite3.Connection, place: Place) -> None:
+    """Write every page anew."""
+    if isinstance(place, Path):
+        driver.execute("VACUUM")
+    else:
+        postgres.vacuum(driver, full=True)
