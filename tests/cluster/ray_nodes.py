@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,7 @@ class Ray:
         for node in self._nodes[1:]:
             node.start()
         for node in self._nodes:
-            node.wait_until(lambda node=node: b"Ray runtime started" in node.log.read_bytes(), START_SECONDS)
+            node.wait_until(partial(_has_started, node), START_SECONDS)
 
     def kill(self, number: int) -> None:
         """End one node and all that runs on it, as a power cut would. Node 0 is the head."""
@@ -79,6 +80,10 @@ class Ray:
         import tempfile
 
         return Path(tempfile.mkdtemp(prefix="ray-"))
+
+
+def _has_started(node: Server) -> bool:
+    return b"Ray runtime started" in node.log.read_bytes()
 
 
 def descendants(process: int) -> list[int]:
