@@ -108,8 +108,14 @@ def reading(settings: Settings, *, everyone: bool = False) -> Iterator[CatalogRe
 
 
 def originals(settings: Settings) -> Originals:
-    """The folder of originals."""
+    """The folder of originals, or the bucket that the configuration names."""
     from archive.originals import Originals
+
+    if settings.cluster and settings.cluster.originals:
+        from archive.object_originals import ObjectOriginals
+        from archive.object_store import Bucket
+
+        return ObjectOriginals(Bucket(settings.cluster.originals), settings.fetched)
 
     return Originals(settings.originals)
 
@@ -185,10 +191,23 @@ def decoder() -> Iterator[Callable[[bytes], DecodedPhoto]]:
         yield apart.decode
 
 
-def locate(settings: Settings) -> Callable[[Photo], Path]:
-    """Finds a photo's original."""
+def locate(settings: Settings) -> Callable[[Photo], str]:
+    """Says where a photo's original is: a path or a URL."""
     stored = originals(settings)
-    return lambda photo: stored.path(photo.digest, photo.suffix)
+    return lambda photo: stored.where(photo.digest, photo.suffix)
+
+
+def local(settings: Settings, photo: Photo) -> Path:
+    """A photo's original as a file of this machine."""
+    return originals(settings).local(photo.digest, photo.suffix)
+
+
+def arriving(source: Path) -> Iterator[Path]:
+    """The folders that a SOURCE stands for: itself, or what a bucket holds, brought here a part at a time."""
+    from archive import remote_source
+
+    url = remote_source.url_of(source)
+    return iter([source]) if url is None else remote_source.batches(url)
 
 
 def index(settings: Settings, source: Catalog | CatalogReader, pair_id: int, pair: Pair) -> FaissIndex | MilvusIndex:
@@ -229,9 +248,9 @@ def ingesting(settings: Settings, choice: PairChoice, *, even_forgotten: bool = 
             settle(catalog, seeing, pair_id)
         stored, shards = originals(settings), index(settings, catalog, pair_id, pair)
         stored.sweep()
-        # Another machine's newest shard may not be named yet. And the card goes first: what is wrong with the index is
-        # said at the end.
-        with catalog.alone(), suppress(ArchiveError):
+        # The card goes first: what is wrong with the index is said at the end. Another machine's newest file may not be
+        # named yet, so only whoever shelves may sweep.
+        with suppress(ArchiveError), catalog.alone():
             shards.sweep([shard.name for shard in catalog.shards(pair_id)])
         yield Destination(
             home=settings.home,

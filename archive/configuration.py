@@ -14,7 +14,7 @@ EXAMPLE = 'metadata = "postgresql+psycopg://archive@db/archive"'
 
 BEGINNINGS = {
     "metadata": ("postgresql://", "postgresql+psycopg://"),
-    "originals": ("s3://", "file://", "memory://"),
+    "originals": ("s3://",),
     "vectors": ("milvus://",),
     "executor": ("local", "ray://"),
 }

@@ -187,9 +187,12 @@ def finish(places: Places, receipt: Receipt) -> None:
 
 
 def _erase_files(digests: set[str], places: Places, receipt: Receipt) -> None:
-    doomed = [path for digest in sorted(digests) for path in places.originals.named(digest)]
+    for digest in sorted(digests):
+        sizes = places.originals.erase(digest)
+        receipt.files += len(sizes)
+        receipt.bytes += sum(sizes)
     elsewhere = (path for path in _files(places.home, but=places.originals.folder) if path.name[:64] in digests)
-    for path in (*doomed, *elsewhere):
+    for path in elsewhere:
         receipt.files += 1
         receipt.bytes += path.stat().st_size
         path.unlink()

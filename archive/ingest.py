@@ -186,9 +186,12 @@ def adopt(destination: Destination, report: Report, watcher: Watcher, starts: Se
     when sessions began that are in already.
     """
     catalog, source = destination.catalog, Source.at(destination.home)
-    orphans = [(digest, path) for digest, path in destination.originals.stored() if catalog.photo_id(digest) is None]
-    watcher.begin(len(orphans))
     noted = destination.arrivals.all()
+    left = destination.originals.adoptable(noted)
+    unheld = ((digest, path, noted.get(digest)) for digest, path in left if not catalog.is_held(digest))
+    # What another wearer's run left is his.
+    orphans = [(digest, path) for digest, path, one in unheld if (one.wearer if one else 0) == catalog.wearer]
+    watcher.begin(len(orphans))
     files = []
     for digest, path in orphans:
         if digest == destination.originals.digest_at(path):
@@ -333,7 +336,7 @@ def _take_in(walk: _Walk, files: Iterable[FoundFile]) -> None:
 
 
 def _is_waiting(digest: str, destination: Destination) -> bool:
-    return destination.catalog.photo_id(digest) is None and bool(destination.originals.named(digest))
+    return not destination.catalog.is_held(digest) and destination.originals.is_there(digest)
 
 
 def _keep(candidate: _Candidate, pack: Pack, walk: _Walk) -> None:
@@ -345,7 +348,7 @@ def _keep(candidate: _Candidate, pack: Pack, walk: _Walk) -> None:
         return
     photo = candidate.photo
     # The original is durable before any row speaks of it; a crash in between leaves a file that the next run adopts.
-    walk.destination.arrivals.note(Arrival(candidate.digest, file.relative, found.modified))
+    walk.destination.arrivals.note(Arrival(candidate.digest, file.relative, found.modified, catalog.wearer))
     walk.destination.originals.put(found.content, candidate.digest, photo.suffix, found.modified)
     height, width = photo.pixels.shape[:2]
     new = NewPhoto(
@@ -376,8 +379,7 @@ def _found_again(
     """Remember where a known photo stands too; if its original is gone or cut short, here are its bytes."""
     catalog, originals = walk.destination.catalog, walk.destination.originals
     suffix = catalog.photos([photo_id])[photo_id].suffix
-    original = originals.path(digest, suffix)
-    if not original.is_file() or original.stat().st_size != len(found.content):
+    if not _is_whole(originals, digest, suffix, len(found.content)):
         originals.put(found.content, digest, suffix, found.modified)
     catalog.add_source(photo_id, file.name, file.relative, found.modified)
     if trace and not catalog.is_placed(photo_id):
@@ -385,6 +387,13 @@ def _found_again(
         catalog.place_photo(photo_id, place, capture, trace.condition.value)
         walk.report.retimed += 1
     walk.report.known += 1
+
+
+def _is_whole(originals: Originals, digest: str, suffix: str, size: int) -> bool:
+    try:
+        return originals.size(digest, suffix) == size
+    except OSError:
+        return False
 
 
 def _shelve(destination: Destination) -> None:

@@ -62,6 +62,11 @@ class Settings:
         return self.home / "originals"
 
     @property
+    def fetched(self) -> Path:
+        """The folder of copies of originals that are elsewhere."""
+        return self.home / "fetched"
+
+    @property
     def arrivals(self) -> Path:
         """What the card called the photos of a run that is under way."""
         return self.home / "arrivals"

@@ -107,21 +107,24 @@ def unreadable(error: CatalogDamaged) -> Finding:
 
 
 def _without_row(digest: str, path: Path, originals: Originals) -> Finding:
+    where = originals.where(digest, path.suffix)
     if originals.digest_at(path) != digest:
-        message = f"{path} is not the photo that its name says, and no row speaks of it; `archive repair` sets it aside"
+        message = (
+            f"{where} is not the photo that its name says, and no row speaks of it; `archive repair` sets it aside"
+        )
         return Finding(Severity.DAMAGE, message)
-    message = f"{path} is not in the catalog, left by an interrupted run; `archive ingest` takes it in"
+    message = f"{where} is not in the catalog, left by an interrupted run; `archive ingest` takes it in"
     return Finding(Severity.PENDING, message)
 
 
 def _check_original(photo: Photo, size: int, originals: Originals, *, data: bool) -> Iterator[Finding]:
-    path = originals.path(photo.digest, photo.suffix)
+    where = originals.where(photo.digest, photo.suffix)
     try:
         if data:
             originals.read(photo.digest, photo.suffix)
-        elif path.stat().st_size != size:
-            yield Finding(Severity.DAMAGE, f"the original of photo {photo.id} has the wrong size: {path}")
+        elif originals.size(photo.digest, photo.suffix) != size:
+            yield Finding(Severity.DAMAGE, f"the original of photo {photo.id} has the wrong size: {where}")
     except FileNotFoundError:
-        yield Finding(Severity.DAMAGE, f"the original of photo {photo.id} is missing: {path}")
+        yield Finding(Severity.DAMAGE, f"the original of photo {photo.id} is missing: {where}")
     except (CatalogDamaged, OSError) as error:
         yield Finding(Severity.DAMAGE, f"the original of photo {photo.id} cannot be trusted: {error}")

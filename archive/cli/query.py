@@ -152,7 +152,7 @@ def command(
     if save is not None:
         click.echo(f"saved {saved} picture{'' if saved == 1 else 's'} to {save}", err=True)
     if opens and answer.sightings:
-        pictures.open_viewer(locate(answer.sightings[0].hit.photo))
+        pictures.open_viewer(bootstrap.local(settings, answer.sightings[0].hit.photo))
     return 0 if answer.verdict in {Verdict.SEEN, Verdict.MAYBE} else NOTHING_SEEN
 
 

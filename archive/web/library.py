@@ -85,7 +85,7 @@ class Library:
             raise UsageError("name the thing in words, such as: my keys")
         if not (0 <= box.left < box.right <= photo.width and 0 <= box.top < box.bottom <= photo.height):
             raise UsageError(f"the box does not lie in the photo, which has {photo.width} x {photo.height} pixels")
-        told = f"{self.locate(photo)}@{','.join(map(str, box))}"
+        told = f"{bootstrap.local(self.settings, photo)}@{','.join(map(str, box))}"
         count, doubts = bootstrap.teach(self.settings, name, [told], [])
         return count, [doubt.removeprefix(f"{told}: ") for doubt in doubts]
 
