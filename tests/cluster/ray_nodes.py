@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.processes import HOST, Server, free_port, listens
+from tests.cluster.processes import HOST, Server, free_port
 
 NODES = 3
 START_SECONDS = 120.0
@@ -46,7 +46,7 @@ class Ray:
     def start(self) -> None:
         """Start the nodes, and wait until all of them are known to the first."""
         self._nodes[0].start()
-        self._nodes[0].wait_until(lambda: listens(self.port), START_SECONDS)
+        self._nodes[0].wait_until(partial(_has_started, self._nodes[0]), START_SECONDS)
         for node in self._nodes[1:]:
             node.start()
         for node in self._nodes:
