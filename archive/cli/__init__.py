@@ -30,6 +30,7 @@ COMMANDS = {
     "reindex": "Embed photos that lack the chosen pair, and rebuild the search index.",
     "sync": "Put the search index right by the catalog, after a crash of either.",
     "backup": "Copy the archive to another disk, or bring such a copy up to date.",
+    "migrate": "Move an archive from its home to a cluster, or back.",
     "restore": "Make an archive anew from a backup, on this machine or another.",
     "forget": "Erase photos for good: by id, by time, or by camera.",
     "clock": "Show a clock that the camera can read, to tell it the time.",

@@ -7,11 +7,12 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.cluster.processes import HOST, Server, free_port, listens
+from tests.cluster.processes import HOST, Server, free_port
 
 NODES = 3
 START_SECONDS = 120.0
@@ -45,11 +46,11 @@ class Ray:
     def start(self) -> None:
         """Start the nodes, and wait until all of them are known to the first."""
         self._nodes[0].start()
-        self._nodes[0].wait_until(lambda: listens(self.port), START_SECONDS)
+        self._nodes[0].wait_until(partial(_has_started, self._nodes[0]), START_SECONDS)
         for node in self._nodes[1:]:
             node.start()
         for node in self._nodes:
-            node.wait_until(lambda node=node: b"Ray runtime started" in node.log.read_bytes(), START_SECONDS)
+            node.wait_until(partial(_has_started, node), START_SECONDS)
 
     def kill(self, number: int) -> None:
         """End one node and all that runs on it, as a power cut would. Node 0 is the head."""
@@ -79,6 +80,10 @@ class Ray:
         import tempfile
 
         return Path(tempfile.mkdtemp(prefix="ray-"))
+
+
+def _has_started(node: Server) -> bool:
+    return b"Ray runtime started" in node.log.read_bytes()
 
 
 def descendants(process: int) -> list[int]:
