@@ -9,8 +9,9 @@ import pytest
 
 from archive.settings import Settings
 from tests.commands import archive
+from tests.object_store import line, url
 
-__all__ = ["archive", "home", "settings"]
+__all__ = ["archive", "home", "line", "settings", "url"]
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
