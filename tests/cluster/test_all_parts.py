@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pytest
 
     from archive.catalog.postgres import Postgres
+    from archive.protocols import VectorIndex
     from tests.cluster.milvus import Standalone
     from tests.commands import Commands
 
@@ -61,7 +62,7 @@ def test_each_wearer_finds_his_own_from_any_machine(
         assert len(hits) == left
 
 
-def archive_index(tmp_path: Path, config: Path) -> object:
+def archive_index(tmp_path: Path, config: Path) -> VectorIndex:
     """The index that all of them share."""
     shared = Settings(tmp_path / "a third", tmp_path / "weights", cluster=read(config))
     with bootstrap.reading(shared, everyone=True) as reader:
