@@ -11,11 +11,10 @@ from archive.types import MAX_SEGMENTS, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from archive.types import Answer, Box, Clue, Hit, Photo, Query, ScoredBox, Sighting, Since, Why
 
-    Locate = Callable[[Photo], Path]
+    Locate = Callable[[Photo], str]
 
 SIGHTINGS_LISTED = 5
 
@@ -114,7 +113,7 @@ def photo_object(photo: Photo, locate: Locate) -> dict[str, Any]:
         "id": photo.id,
         "digest": photo.digest,
         "name": photo.name,
-        "path": str(locate(photo)),
+        "path": locate(photo),
         "captured_at": instant(photo.captured_at),
         "captured_at_source": photo.captured_at_source.value,
         "captured_at_error_ms": photo.captured_error_ms,

@@ -21,11 +21,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """Where a photo came from: `path` as the card's bytes have it, below the source; `modified` in epoch seconds."""
+    """Where a photo came from: `path` as the card's bytes have it, below the source; `modified` in epoch seconds.
+
+    `wearer` is the id of the one whose card it was, 0 for nobody in particular.
+    """
 
     digest: str
     path: bytes
     modified: float | None
+    wearer: int = 0
 
 
 class Arrivals:
@@ -67,12 +71,12 @@ class Arrivals:
 
 def _line(arrival: Arrival) -> bytes:
     # A power cut may have left half a line before it, of which this one must not become the other half.
-    return f"\n{json.dumps([arrival.digest, arrival.path.hex(), arrival.modified])}\n".encode()
+    return f"\n{json.dumps([arrival.digest, arrival.path.hex(), arrival.modified, arrival.wearer])}\n".encode()
 
 
 def _parsed(line: bytes) -> Arrival | None:
     try:
-        digest, path, modified = json.loads(line)
-        return Arrival(digest, bytes.fromhex(path), modified)
+        digest, path, modified, *wearer = json.loads(line)  # a run of an earlier version wrote no wearer
+        return Arrival(digest, bytes.fromhex(path), modified, *wearer)
     except (ValueError, TypeError):
         return None

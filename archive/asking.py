@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from archive import bootstrap, parts
+from archive import bootstrap, indexing, parts
 from archive.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from archive.catalog.reader import CatalogReader
-    from archive.indexes.faiss_shards import FaissIndex
     from archive.kept import Kept
-    from archive.protocols import TextEmbedder
+    from archive.protocols import TextEmbedder, VectorIndex
     from archive.settings import Settings
     from archive.types import Answer, Example, Pair, Query, Vectors
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 class Supply:
     """Where a query gets what it works with: those of the composition root, or ones that keep what they made."""
 
-    index: Callable[[Settings, CatalogReader, int, Pair], FaissIndex]
+    index: Callable[[Settings, CatalogReader, int, Pair], VectorIndex]
     words: Callable[[Pair, Settings], TextEmbedder]
     kept: Kept | None = None
 
@@ -55,11 +54,11 @@ def ask(
     from archive.search import search
 
     def remember(space: str, text: str, vector: Vectors) -> None:
-        remember_text(settings.catalog, settings.home, space, text, vector)
+        remember_text(bootstrap.catalog_place(settings), settings.home, space, text, vector)
 
     with bootstrap.reading(settings) as reader:
         pair_id, pair = bootstrap.answering_pair(reader, settings)
-        made = supply or Supply(bootstrap.index_to_ask, parts.words)
+        made = supply or Supply(indexing.index_to_ask, parts.words)
         shown = reader.examples(pair_id, like_segments)
         if likes or like_hits:
             shown += _examples(likes, like_hits, reader, (pair_id, pair), settings)

@@ -6,31 +6,33 @@ The only place, with `archive.parts`, that names concrete segmenters, embedders 
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from archive import parts
+from archive import indexing, parts, wearers
 from archive.errors import ArchiveError, CatalogDamaged, UsageError
 from archive.settings import PairChoice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from archive import upkeep
+    from archive.catalog.driver import Place
     from archive.catalog.reader import CatalogReader
     from archive.catalog.writer import Catalog
     from archive.erasure import Places, Receipt
-    from archive.indexes.faiss_shards import FaissIndex
     from archive.ingest import Destination
     from archive.observation import Observer
     from archive.originals import Originals
     from archive.photos.reading import DecodedPhoto
+    from archive.protocols import Executor
     from archive.reindex import Report, Watcher
     from archive.sessions import SessionKey
     from archive.settings import Settings
-    from archive.types import Pair, Photo, Vectors
+    from archive.types import Pair, Photo
 
 PATIENCE = 2.0
 """Seconds that a command waits for another writer; a query that remembers its words is done in milliseconds."""
@@ -39,11 +41,26 @@ MOST_WORKERS = 8
 """Photos observed side by side at the most: each has a network and its pixels in memory."""
 
 
-@contextmanager
-def writing(settings: Settings, patience: float = PATIENCE, *, briefly: bool = False) -> Iterator[Catalog]:
-    """The catalog, opened by the archive's one writer; it is created or upgraded if need be.
+def catalog_place(settings: Settings) -> Place:
+    """Where the catalog is: a file of the home, or the PostgreSQL that the configuration names."""
+    if settings.cluster is None or settings.cluster.metadata is None:
+        return settings.catalog
+    from archive.catalog.postgres import Postgres
 
-    What an erasure that was cut off has left to do is done first. For `briefly` see `archive.catalog.lock`.
+    return Postgres(settings.cluster.metadata)
+
+
+def is_begun(settings: Settings) -> bool:
+    """Whether there is a catalog to open; what a server holds, only asking it tells."""
+    place = catalog_place(settings)
+    return not isinstance(place, Path) or place.exists()
+
+
+@contextmanager
+def opened(settings: Settings, patience: float = PATIENCE, *, briefly: bool = False) -> Iterator[Catalog]:
+    """The catalog, for a writer; it is created or upgraded if need be. For `briefly` see `archive.catalog.lock`.
+
+    A file has one writer at a time, and so has a home: what a machine keeps besides the catalog is in it.
 
     Raises:
         ArchiveBusy: another process is writing.
@@ -51,24 +68,55 @@ def writing(settings: Settings, patience: float = PATIENCE, *, briefly: bool = F
     from archive.catalog.lock import writer_lock
     from archive.catalog.writer import Catalog
 
-    with writer_lock(settings.home, patience, briefly=briefly), Catalog.open(settings.catalog) as catalog:
-        if catalog.erasures():
-            finish_erasure(settings, catalog)
+    with (
+        writer_lock(settings.home, patience, briefly=briefly),
+        Catalog.open(catalog_place(settings)) as catalog,
+    ):
         yield catalog
 
 
 @contextmanager
-def reading(settings: Settings) -> Iterator[CatalogReader]:
-    """The catalog as it is now, for reading; a writer may go on meanwhile."""
-    from archive.catalog.reader import CatalogReader
+def writing(settings: Settings, patience: float = PATIENCE, *, briefly: bool = False) -> Iterator[Catalog]:
+    """The same, once what an erasure that was cut off has left to do is done; it writes for the wearer that is named.
 
-    with CatalogReader.open(settings.catalog) as reader:
+    Raises:
+        ArchiveBusy: another process is writing.
+    """
+    with opened(settings, patience, briefly=briefly) as catalog:
+        if catalog.erasures():
+            finish_erasure(settings, catalog)
+        if (wearer := wearers.known(settings)) is not None:
+            catalog.write_for(wearer)
+        yield catalog
+
+
+@contextmanager
+def reading(settings: Settings, *, everyone: bool = False) -> Iterator[CatalogReader]:
+    """The catalog as it is now, for reading; a writer may go on meanwhile.
+
+    Only what is of the wearers whose photos may be seen is there; with `everyone`, for upkeep alone, all of it.
+
+    Raises:
+        UsageError: nobody is named, where many people's photos are.
+    """
+    from archive.catalog.reader import CatalogReader
+    from archive.catalog.scoping import Scope
+
+    names = None if everyone else wearers.seen(settings)
+    in_index = settings.cluster is not None and settings.cluster.vectors is not None
+    with CatalogReader.open(catalog_place(settings), Scope(names, in_index) if names else None) as reader:
         yield reader
 
 
 def originals(settings: Settings) -> Originals:
-    """The folder of originals."""
+    """The folder of originals, or the bucket that the configuration names."""
     from archive.originals import Originals
+
+    if settings.cluster and settings.cluster.originals:
+        from archive.object_originals import ObjectOriginals
+        from archive.object_store import Bucket
+
+        return ObjectOriginals(Bucket(settings.cluster.originals), settings.fetched)
 
     return Originals(settings.originals)
 
@@ -83,6 +131,7 @@ def teach(settings: Settings, name: str, files: Sequence[str], ranks: Sequence[i
     """
     from archive import teaching
 
+    wearers.one(settings)
     with reading(settings) as reader:
         answering = answering_pair(reader, settings)
         lessons = teaching.from_files(files, lambda: parts.looking(answering[1], settings), reader)
@@ -127,10 +176,10 @@ class Holdings:
 @contextmanager
 def holdings(settings: Settings, *, even_forgotten: bool = False) -> Iterator[Holdings]:
     """What is in the archive of these settings, for a rehearsal; with `even_forgotten` no photo is to stay out."""
-    if not settings.catalog.exists():
+    if not is_begun(settings):
         yield Holdings(None, even_forgotten=even_forgotten)
         return
-    with reading(settings) as reader:
+    with reading(settings, everyone=wearers.one(settings) is None) as reader:
         yield Holdings(reader, even_forgotten=even_forgotten)
 
 
@@ -143,59 +192,23 @@ def decoder() -> Iterator[Callable[[bytes], DecodedPhoto]]:
         yield apart.decode
 
 
-def locate(settings: Settings) -> Callable[[Photo], Path]:
-    """Finds a photo's original."""
+def locate(settings: Settings) -> Callable[[Photo], str]:
+    """Says where a photo's original is: a path or a URL."""
     stored = originals(settings)
-    return lambda photo: stored.path(photo.digest, photo.suffix)
+    return lambda photo: stored.where(photo.digest, photo.suffix)
 
 
-def index(settings: Settings, source: Catalog | CatalogReader, pair_id: int, pair: Pair) -> FaissIndex:
-    """The index of a pair, over the shards that the catalog's manifest names.
-
-    A reader searches, and its own vectors decide. A writer adds, and the first large shard is built for the words that
-    the pair's text side knows; a training that too much was forgotten of is not built upon any more.
-    """
-    from functools import partial
-
-    from archive.catalog.reader import CatalogReader
-    from archive.indexes.faiss_shards import FaissIndex
-
-    folder, shards = settings.shards / str(pair_id), source.shards(pair_id)
-    if isinstance(source, CatalogReader):
-        return FaissIndex(folder, pair.dim, shards, stored=partial(source.vectors_of, (pair_id, pair)))
-    found = FaissIndex(folder, pair.dim, shards, words=partial(_asked_words, settings, pair))
-    found.unlearn(partial(source.vectors_between, pair_id))
-    return found
+def local(settings: Settings, photo: Photo) -> Path:
+    """A photo's original as a file of this machine."""
+    return originals(settings).local(photo.digest, photo.suffix)
 
 
-def index_to_ask(settings: Settings, source: CatalogReader, pair_id: int, pair: Pair) -> FaissIndex:
-    """The same for a query: files found whole before, to which nobody wrote since, are not hashed again."""
-    from functools import partial
+def arriving(source: Path) -> Iterator[Path]:
+    """The folders that a SOURCE stands for: itself, or what a bucket holds, brought here a part at a time."""
+    from archive import remote_source
 
-    from archive.indexes.faiss_shards import FaissIndex
-    from archive.verified import Verified
-
-    return FaissIndex(
-        settings.shards / str(pair_id),
-        pair.dim,
-        source.shards(pair_id),
-        stored=partial(source.vectors_of, (pair_id, pair)),
-        verified=Verified(settings.home),
-    )
-
-
-def _asked_words(settings: Settings, pair: Pair) -> Vectors:
-    """The vectors of texts like those that are asked; none where the pair's text side is not at hand."""
-    import numpy as np
-
-    from archive.indexes.phrases import phrases
-
-    texts = phrases()
-    try:
-        words = parts.words(pair, settings)
-        return np.concatenate([words.embed_text(texts[start : start + 64]) for start in range(0, len(texts), 64)])
-    except ArchiveError:
-        return np.empty((0, pair.dim), np.float32)
+    url = remote_source.url_of(source)
+    return iter([source]) if url is None else remote_source.batches(url)
 
 
 @contextmanager
@@ -211,6 +224,7 @@ def ingesting(
     from archive.arrivals import Arrivals
     from archive.ingest import Destination
 
+    wearers.one(settings)
     with writing(settings) as catalog, decoder() as decode:
         answering = catalog.answering()
         current = answering[1] if answering else None
@@ -223,24 +237,37 @@ def ingesting(
         pair_id = catalog.ensure_pair(pair)
         if answering is None:
             settle(catalog, seeing, pair_id)
-        stored, shards = originals(settings), index(settings, catalog, pair_id, pair)
-        shelving.renew(catalog, shards, pair_id, shards.outdated)
+        stored, shards = originals(settings), indexing.index(settings, catalog, pair_id, pair)
         stored.sweep()
-        shards.sweep([shard.name for shard in catalog.shards(pair_id)])
+        # The card goes first: what is wrong with the index is said at the end. Another machine's newest file may not be
+        # named yet, so only whoever shelves may sweep.
+        with suppress(ArchiveError), catalog.alone():
+            shelving.renew(catalog, shards, pair_id, shards.outdated)
+            shards.sweep([shard.name for shard in catalog.shards(pair_id)])
         yield Destination(
             home=settings.home,
             catalog=catalog,
             originals=stored,
             arrivals=Arrivals(settings.arrivals),
-            observer=seeing,
+            executor=executor(settings, seeing, pair),
             pair_id=pair_id,
             decode=decode,
             index=shards,
             seal_at=settings.seal_at,
-            workers=min(processors(), MOST_WORKERS),
             even_forgotten=even_forgotten,
             reuse=reuse,
         )
+
+
+def executor(settings: Settings, seeing: Observer, pair: Pair) -> Executor:
+    """Where an ingest observes photos: in this process, or on the Ray that the configuration names."""
+    if settings.cluster is None or settings.cluster.executor == "local":
+        from archive.executors.local import LocalExecutor
+
+        return LocalExecutor(seeing, min(processors(), MOST_WORKERS))
+    from archive.executors.ray import Place, RayExecutor
+
+    return RayExecutor(Place.parse(settings.cluster.executor), partial(parts.watching, settings, pair))
 
 
 def finish_erasure(settings: Settings, catalog: Catalog) -> Receipt:
@@ -248,7 +275,8 @@ def finish_erasure(settings: Settings, catalog: Catalog) -> Receipt:
     from archive.erasure import Receipt, finish
 
     receipt = Receipt()
-    finish(places(settings, catalog), receipt)
+    with catalog.alone():
+        finish(places(settings, catalog), receipt)
     return receipt
 
 
@@ -262,7 +290,7 @@ def places(settings: Settings, catalog: Catalog) -> Places:
         catalog=catalog,
         originals=originals(settings),
         arrivals=Arrivals(settings.arrivals),
-        index=lambda pair_id, pair: index(settings, catalog, pair_id, pair),
+        index=lambda pair_id, pair: indexing.index(settings, catalog, pair_id, pair),
     )
 
 
@@ -282,12 +310,12 @@ def check(settings: Settings, watcher: upkeep.Watcher, *, data: bool, share: flo
     """Everything that is not as it should be; with `data`, a `share` of the originals is hashed, chosen by chance."""
     from archive import upkeep
 
-    findings = list(upkeep.check_rows(settings.catalog, data=data))
+    findings = list(upkeep.check_rows(catalog_place(settings), data=data))
     try:
-        with reading(settings) as reader:
+        with reading(settings, everyone=True) as reader:
             findings += upkeep.check_originals(reader, originals(settings), watcher, share=share * data)
             for pair_id, pair in filter(None, {reader.answering(), reader.wanted()}):
-                findings += upkeep.check_index(index(settings, reader, pair_id, pair))
+                findings += upkeep.check_index(indexing.index(settings, reader, pair_id, pair))
     except CatalogDamaged as error:
         findings.append(upkeep.unreadable(error))
     return findings
@@ -316,8 +344,7 @@ def reindex(settings: Settings, report: Report, watcher: Watcher) -> None:
     Raises:
         ArchiveError: nothing was ever ingested.
     """
-    from archive import shelving
-    from archive.reindex import embed_missing, may_answer, refresh
+    from archive.reindex import embed_missing, may_answer
     from archive.teaching import embed_missing as embed_exemplars
 
     with writing(settings) as catalog, decoder() as decode:
@@ -334,7 +361,28 @@ def reindex(settings: Settings, report: Report, watcher: Watcher) -> None:
             embed_exemplars(catalog, parts.looking(pair, settings))
         if may_answer(catalog.photo_count(), catalog.pending(pair_id)):
             catalog.set_answering(pair_id)
-        shards = index(settings, catalog, pair_id, pair)
+        _refresh(settings, catalog, pair_id, pair, report)
+
+
+def sync(settings: Settings, report: Report) -> None:
+    """Put the index right by the catalog: what lies outside it goes in, what the catalog no longer has goes out.
+
+    Raises:
+        ArchiveError: nothing was ever ingested.
+    """
+    with writing(settings) as catalog:
+        answering = catalog.answering()
+        if answering is None:
+            raise ArchiveError(f"the archive at {settings.home} is empty; run `archive ingest FOLDER` first")
+        _refresh(settings, catalog, *answering, report)
+
+
+def _refresh(settings: Settings, catalog: Catalog, pair_id: int, pair: Pair, report: Report) -> None:
+    from archive import shelving
+    from archive.reindex import refresh
+
+    with catalog.alone():
+        shards = indexing.index(settings, catalog, pair_id, pair)
         refresh(catalog, shards, pair_id, settings.seal_at, report)
         report.rebuilt += shelving.renew(catalog, shards, pair_id, shards.outdated)
         shards.sweep([shard.name for shard in catalog.shards(pair_id)])

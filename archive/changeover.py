@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
-from archive import bootstrap, pace, parts
+from archive import bootstrap, indexing, pace, parts
 from archive.catalog.lock import is_held, writer_lock
 from archive.errors import ArchiveError
 from archive.reembedding import TURN_PHOTOS, Report
@@ -109,7 +109,7 @@ def at_work(settings: Settings, *, workers: int | None = None) -> Iterator[Reemb
             observer=seeing,
             originals=bootstrap.originals(settings),
             decode=decode,
-            index=lambda catalog: bootstrap.index(settings, catalog, pair_id, pair),
+            index=lambda catalog: indexing.index(settings, catalog, pair_id, pair),
             seal_at=settings.seal_at,
             workers=workers or min(bootstrap.processors(), bootstrap.MOST_WORKERS),
         )

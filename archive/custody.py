@@ -5,14 +5,15 @@ Like `archive.bootstrap`, from which it takes its parts: settings in, work done.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from archive import bootstrap
+from archive import bootstrap, indexing
+from archive.errors import UsageError
 from archive.settings import PairChoice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from archive.backup import Manifest, Report, Watcher
     from archive.catalog.writer import Catalog
@@ -44,17 +45,16 @@ def forget(settings: Settings, photos: Sequence[Photo], *, verify: bool) -> Rece
     from archive.erasure import erase
     from archive.upkeep import refuse_damaged
 
-    refuse_damaged(settings.catalog)
-    with bootstrap.writing(settings) as catalog:
+    place = bootstrap.catalog_place(settings)
+    if isinstance(place, Path):  # a server answers for its own pages, and holds too much to be read whole for this
+        refuse_damaged(place)
+    with bootstrap.writing(settings) as catalog, catalog.alone():
         return erase(photos, bootstrap.places(settings, catalog), verify=verify)
 
 
 def finish_forgetting(settings: Settings) -> Receipt | None:
     """Finish an erasure that was cut off or had to wait for a reader; None where there is none."""
-    from archive.catalog.lock import writer_lock
-    from archive.catalog.writer import Catalog
-
-    with writer_lock(settings.home, bootstrap.PATIENCE), Catalog.open(settings.catalog) as catalog:
+    with bootstrap.opened(settings) as catalog:
         return bootstrap.finish_erasure(settings, catalog) if catalog.erasures() else None
 
 
@@ -63,6 +63,7 @@ def back_up(settings: Settings, target: Path, report: Report, watcher: Watcher, 
     from archive import backup
     from archive.catalog.lock import writer_lock
 
+    _refuse_shared(settings)
     backup.refuse_other(settings, target)
     with writer_lock(target):
         return backup.back_up(settings, target, report, watcher, verify=verify)
@@ -73,11 +74,12 @@ def restore(source: Path, settings: Settings, report: Report, watcher: Watcher) 
     from archive import backup
     from archive.catalog.lock import writer_lock
 
+    _refuse_shared(settings)
     backup.look(source)
     with writer_lock(settings.home):
         manifest = backup.restore(source, settings, report, watcher)
     with bootstrap.writing(settings) as catalog:
-        backup.index_anew(catalog, lambda *pair: bootstrap.index(settings, catalog, *pair), settings.seal_at)
+        backup.index_anew(catalog, lambda *pair: indexing.index(settings, catalog, *pair), settings.seal_at)
     return manifest
 
 
@@ -90,12 +92,13 @@ def plan_repair(settings: Settings, backup: Path | None, watcher: Watcher, *, da
     from archive import repair
     from archive.catalog.checking import Code
 
+    _refuse_shared(settings)
     faults = repair.refuse_beyond_repair(settings.catalog)
     copies = _originals_of(backup)
-    with bootstrap.reading(settings) as reader:
+    with bootstrap.reading(settings, everyone=True) as reader:
         plan = repair.plan(reader, bootstrap.originals(settings), copies, watcher, data=data)
         answering = reader.answering()
-        broken = bootstrap.index(settings, reader, *answering).broken if answering else []
+        broken = indexing.index(settings, reader, *answering).broken if answering else []
         plan.damaged_packs, plan.shards = faults[Code.PACK] + faults[Code.WHOLE_FRAME], faults[Code.SHARD] + len(broken)
         # While the pair is being changed, the photos that the new one lacks are no fault: `archive reembed` is at it.
         plan.pending = reader.pending(answering[0]) if answering and reader.wanted() == answering else 0
@@ -104,14 +107,14 @@ def plan_repair(settings: Settings, backup: Path | None, watcher: Watcher, *, da
 
 def repair(settings: Settings, plan: Plan, backup: Path | None, watcher: Watcher) -> list[str]:
     """Do what was planned; what could not be put right, in words."""
-    from archive import ingest, reindex
+    from archive import ingest, ingest_report, reindex
     from archive.repair import put_right
 
     with bootstrap.writing(settings) as catalog:
         put_right(plan, settings.home, bootstrap.originals(settings), _originals_of(backup))
         if plan.damaged_packs:
             _drop_damage_of_other_pairs(settings, catalog)
-    embedded, taken = reindex.Report(), ingest.Report()
+    embedded, taken = reindex.Report(), ingest_report.Report()
     if plan.waiting:
         with bootstrap.ingesting(settings, PairChoice()) as destination:
             ingest.adopt(destination, taken, watcher)
@@ -126,6 +129,14 @@ def repair(settings: Settings, plan: Plan, backup: Path | None, watcher: Watcher
     ]
 
 
+def _refuse_shared(settings: Settings) -> None:
+    if settings.cluster and (settings.cluster.metadata or settings.cluster.originals):
+        raise UsageError(
+            "servers are backed up and restored by their own tools: pg_dump or pg_basebackup for the catalog, the "
+            "object store's versions or replicas for the originals; the index is made anew by: archive sync"
+        )
+
+
 def _drop_damage_of_other_pairs(settings: Settings, catalog: Catalog) -> None:
     """Damaged vectors of the wanted pair are made anew; those of pairs that were left behind just go."""
     from archive import shelving
@@ -136,7 +147,7 @@ def _drop_damage_of_other_pairs(settings: Settings, catalog: Catalog) -> None:
             continue
         if damaged := catalog.damaged_packs(pair_id):
             catalog.drop_packs(pair_id, damaged)
-            shelving.purge(catalog, bootstrap.index(settings, catalog, pair_id, pair), pair_id)
+            shelving.purge(catalog, indexing.index(settings, catalog, pair_id, pair), pair_id)
 
 
 def _originals_of(backup: Path | None) -> Originals | None:

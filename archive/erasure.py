@@ -37,10 +37,10 @@ if TYPE_CHECKING:
     from archive.types import Pair, Photo
 
     class SweptIndex(VectorIndex, Protocol):
-        """An index that can erase the files that no manifest names."""
+        """An index that can erase what no manifest names."""
 
-        def sweep(self, keep: Sequence[str]) -> list[str]:
-            """Erase them; their names."""
+        def sweep(self, keep: Sequence[str]) -> object:
+            """Erase what is of none of these shards."""
 
 
 NAMES_SHOWN = 5
@@ -160,7 +160,7 @@ def _named(reader: CatalogReader, name: str) -> int:
 def erase(photos: Sequence[Photo], places: Places, *, verify: bool) -> Receipt:
     """Erase photos; with `verify`, look through every file of the home for pieces of them afterwards."""
     pieces = list(islice(_pieces(photos, places), residue.MOST_PIECES)) if verify else []
-    places.catalog.erase([photo.digest for photo in photos])
+    places.catalog.erase([photo.id for photo in photos])
     receipt = Receipt(photos=len(photos))
     finish(places, receipt)
     if verify:
@@ -186,9 +186,16 @@ def finish(places: Places, receipt: Receipt) -> None:
 
 
 def _erase_files(digests: set[str], places: Places, receipt: Receipt) -> None:
-    doomed = [path for digest in sorted(digests) for path in places.originals.named(digest)]
-    elsewhere = (path for path in _files(places.home, but=places.originals.folder) if path.name[:64] in digests)
-    for path in (*doomed, *elsewhere):
+    gone = set()
+    for digest in sorted(digests):
+        with places.catalog.letting_go(digest) as is_nobodys:
+            if is_nobodys:  # a file that somebody else has, too, is his
+                sizes = places.originals.erase(digest)
+                receipt.files += len(sizes)
+                receipt.bytes += sum(sizes)
+                gone.add(digest)
+    elsewhere = (path for path in _files(places.home, but=places.originals.folder) if path.name[:64] in gone)
+    for path in elsewhere:
         receipt.files += 1
         receipt.bytes += path.stat().st_size
         path.unlink()

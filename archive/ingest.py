@@ -7,7 +7,6 @@ next run goes on from there.
 from __future__ import annotations
 
 import os
-from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,15 +14,15 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from archive import shelving
 from archive.arrivals import Arrival
-from archive.catalog.writer import NewPhoto
+from archive.catalog.new_photo import NewPhoto, PhotoIsKnown
 from archive.errors import ArchiveError, PhotoError, SourceVanished, UsageError
+from archive.ingest_report import Report, Unreadable
 from archive.photos.camera_card import Condition, examine
 from archive.photos.cards import FoundFile, find, is_gone
 from archive.photos.names import printable
 from archive.photos.quality import Look
 from archive.photos.reading import digest_of, read_file
 from archive.provenance import Card, Provenance, SessionAudit, count
-from archive.reuse import Reuse
 from archive.room import require_room
 from archive.timekeeping import Timekeeper
 
@@ -33,13 +32,12 @@ if TYPE_CHECKING:
 
     from archive.arrivals import Arrivals
     from archive.catalog.writer import Catalog
-    from archive.observation import Observer
     from archive.originals import Originals
     from archive.photos.reading import DecodedPhoto, FileContent
-    from archive.protocols import VectorIndex
+    from archive.protocols import Executor, VectorIndex
     from archive.provenance import Start, Trace
     from archive.sessions import SessionKey
-    from archive.types import Mark, Pack, Pixels
+    from archive.types import Pack, Pixels
 
     Decode: TypeAlias = Callable[[bytes], DecodedPhoto]
 
@@ -52,45 +50,10 @@ MISNAMED = "is not the photo that its name says; `archive repair` sets it aside"
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
-    """A file that could not become a photo, and why. It was left as it was."""
-
-    path: Path
-    reason: str
-
-
-@dataclass(slots=True)
-class Report:
-    """What an ingest did; on a dry run, what it would do."""
-
-    new: int = 0
-    known: int = 0
-    forgotten: int = 0
-    marked: Counter[Mark] = field(default_factory=Counter)
-    unreadable: list[Unreadable] = field(default_factory=list)
-    damaged: list[Path] = field(default_factory=list)
-    """Photos of the wearable that are in, and marked, although their bytes are not what the sensor gave."""
-    unfinished: list[Path] = field(default_factory=list)
-    """Files of the wearable that never became a photo, since it lost power."""
-    sessions: list[SessionAudit] = field(default_factory=list)
-    retimed: int = 0
-    """Photos that were in already and whose time is known better now."""
-    clocks: int = 0
-    """Photos that show a clock, from which their session's time was learned."""
-    reuse: Reuse = field(default_factory=Reuse)
-    """What needed no look, since a photo before had shown it."""
-
-    @property
-    def files(self) -> int:
-        """All files that were looked at."""
-        return self.new + self.known + self.forgotten + len(self.unreadable) + len(self.unfinished)
-
-
-@dataclass(frozen=True, slots=True)
 class Destination:
     """Where photos go: the archive's home, its catalog, originals and index, and the pair that observes them.
 
-    `workers` photos are observed side by side; the index is sealed where `seal_at` vectors lie outside its shards.
+    The executor says where they are observed; the index is sealed where `seal_at` vectors lie outside its shards.
     With `even_forgotten`, a photo that was forgotten and is still on the card is taken in again. Without `reuse`, each
     photo is looked at anew, whatever the ones before it show.
     """
@@ -99,12 +62,11 @@ class Destination:
     catalog: Catalog
     originals: Originals
     arrivals: Arrivals
-    observer: Observer
+    executor: Executor
     pair_id: int
     decode: Decode
     index: VectorIndex
     seal_at: int
-    workers: int
     even_forgotten: bool = False
     reuse: bool = True
     look: Look = field(default_factory=Look)
@@ -208,9 +170,12 @@ def adopt(destination: Destination, report: Report, watcher: Watcher, starts: Se
     when sessions began that are in already.
     """
     catalog, source = destination.catalog, Source.at(destination.home)
-    orphans = [(digest, path) for digest, path in destination.originals.stored() if catalog.photo_id(digest) is None]
-    watcher.begin(len(orphans))
     noted = destination.arrivals.all()
+    left = destination.originals.adoptable(noted)
+    unheld = ((digest, path, noted.get(digest)) for digest, path in left if not catalog.is_held(digest))
+    # What another wearer's run left is his.
+    orphans = [(digest, path) for digest, path, one in unheld if (one.wearer if one else 0) == catalog.wearer]
+    watcher.begin(len(orphans))
     files = []
     for digest, path in orphans:
         if digest == destination.originals.digest_at(path):
@@ -260,6 +225,10 @@ class _Candidate:
     digest: str
     photo: DecodedPhoto
     trace: Trace | None
+
+    @property
+    def content(self) -> bytes:
+        return self.found.content
 
     @property
     def pixels(self) -> Pixels:
@@ -333,8 +302,11 @@ def _read(file: FoundFile, source: Source) -> FileContent:
 def _take_in(walk: _Walk, files: Iterable[FoundFile]) -> None:
     destination, report = walk.destination, walk.report
     reuse = report.reuse if destination.reuse else None
-    for candidate, pack in destination.observer.observe_all(_candidates(files, walk), destination.workers, reuse):
-        _keep(candidate, pack, walk)
+    for candidate, pack in destination.executor.observe_all(_candidates(files, walk), reuse):
+        if isinstance(pack, PhotoError):
+            _give_up(candidate.file, pack, walk.provenance.card, report)
+        else:
+            _keep(candidate, pack, walk)
         walk.watcher.step()
         if report.new and report.new % SHELVE_EVERY == 0:
             with suppress(
@@ -346,7 +318,7 @@ def _take_in(walk: _Walk, files: Iterable[FoundFile]) -> None:
 
 
 def _is_waiting(digest: str, destination: Destination) -> bool:
-    return destination.catalog.photo_id(digest) is None and bool(destination.originals.named(digest))
+    return not destination.catalog.is_held(digest) and destination.originals.is_there(digest)
 
 
 def _keep(candidate: _Candidate, pack: Pack, walk: _Walk) -> None:
@@ -358,7 +330,7 @@ def _keep(candidate: _Candidate, pack: Pack, walk: _Walk) -> None:
         return
     photo = candidate.photo
     # The original is durable before any row speaks of it; a crash in between leaves a file that the next run adopts.
-    walk.destination.arrivals.note(Arrival(candidate.digest, file.relative, found.modified))
+    walk.destination.arrivals.note(Arrival(candidate.digest, file.relative, found.modified, catalog.wearer))
     walk.destination.originals.put(found.content, candidate.digest, photo.suffix, found.modified)
     height, width = photo.pixels.shape[:2]
     new = NewPhoto(
@@ -376,7 +348,13 @@ def _keep(candidate: _Candidate, pack: Pack, walk: _Walk) -> None:
         condition=trace.condition.value if trace else None,
         marks=walk.destination.look.marks(photo.pixels, damaged=photo.damage is not None),
     )
-    catalog.add_photo(new, walk.destination.pair_id, pack)
+    try:
+        catalog.add_photo(new, walk.destination.pair_id, pack)
+    except PhotoIsKnown as there:
+        _found_again(there.photo_id, candidate.digest, file, found, trace, walk)
+        return
+    if catalog.is_shared:  # another machine may have erased the same file, another wearer's, before the row was in
+        walk.destination.originals.ensure(found.content, candidate.digest, photo.suffix, found.modified)
     walk.report.marked.update(new.marks)
     walk.report.new += 1
     if trace and trace.condition is Condition.DAMAGED:
@@ -389,9 +367,7 @@ def _found_again(
     """Remember where a known photo stands too; if its original is gone or cut short, here are its bytes."""
     catalog, originals = walk.destination.catalog, walk.destination.originals
     suffix = catalog.photos([photo_id])[photo_id].suffix
-    original = originals.path(digest, suffix)
-    if not original.is_file() or original.stat().st_size != len(found.content):
-        originals.put(found.content, digest, suffix, found.modified)
+    originals.ensure(found.content, digest, suffix, found.modified)
     catalog.add_source(photo_id, file.name, file.relative, found.modified)
     if trace and not catalog.is_placed(photo_id):
         place, capture = walk.provenance.place(trace), walk.provenance.session_time(trace)
@@ -401,4 +377,5 @@ def _found_again(
 
 
 def _shelve(destination: Destination) -> None:
-    shelving.shelve(destination.catalog, destination.index, destination.pair_id, destination.seal_at)
+    with destination.catalog.alone():
+        shelving.shelve(destination.catalog, destination.index, destination.pair_id, destination.seal_at)

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from archive.protocols import Embedder, Segmenter
-    from archive.reuse import Reuse
+    from archive.protocols import Embedder, Reused, Segmenter
     from archive.types import Box, Pixels, Region, Vectors
 
 
@@ -69,11 +68,11 @@ class Observer:
         return self.embedder.embed_images(crops)
 
     def observe_all(
-        self, photos: Iterable[Seen], workers: int, reuse: Reuse | None = None
+        self, photos: Iterable[Seen], workers: int, reused: Reused | None = None
     ) -> Iterator[tuple[Seen, Pack]]:
         """Observe photos side by side, `workers` at a time; they come back in order, and few are held in memory.
 
-        With `reuse`, what a photo before it has shown already is not looked at again, and is counted there. Where the
+        With `reused`, what a photo before it has shown already is not looked at again, and is counted there. Where the
         iterable ends in an error of the archive, as when a card is pulled, what it gave before that is still observed
         and returned.
         """
@@ -81,7 +80,7 @@ class Observer:
         waiting: deque[tuple[Seen, Waiting]] = deque()
         rest = iter(photos)
         with ThreadPoolExecutor(workers, thread_name_prefix="observer") as pool:
-            line = _Line(self, pool, reuse)
+            line = _Line(self, pool, reused)
             try:
                 while failure is None:
                     try:
@@ -165,19 +164,19 @@ class Waiting:
 class _Line:
     """Photos in their order: each learns what the one before it has shown."""
 
-    def __init__(self, observer: Observer, pool: ThreadPoolExecutor, reuse: Reuse | None) -> None:
+    def __init__(self, observer: Observer, pool: ThreadPoolExecutor, reused: Reused | None) -> None:
         self._observer = observer
         self._pool = pool
-        self._reuse = reuse
+        self._reused = reused
         self._gate = Gate()
         self._last: Waiting | None = None
         self._step: Step | None = None
 
     def begin(self, pixels: Pixels) -> Waiting:
         """Have a photo looked at, if need be."""
-        if self._reuse is not None and self._gate.repeats(pixels) and self._last is not None:
+        if self._reused is not None and self._gate.repeats(pixels) and self._last is not None:
             return Waiting(self._last.observed, repeats=True)
-        if self._reuse is None or isinstance(self._observer.embedder, RegionEmbedder):
+        if self._reused is None or isinstance(self._observer.embedder, RegionEmbedder):
             observed = self._pool.submit(self._anew, pixels)
         else:
             before, self._step = self._step, Step()
@@ -189,9 +188,9 @@ class _Line:
     def finish(self, photo: Seen, waiting: Waiting) -> tuple[Seen, Pack]:
         """A photo with its pack, once it is there."""
         pack, carried = waiting.observed.result()
-        if self._reuse is not None:
+        if self._reused is not None:
             carried = len(pack) if waiting.repeats else carried
-            self._reuse.count(vectors=len(pack), carried=carried, repeats=waiting.repeats)
+            self._reused.count(vectors=len(pack), carried=carried, repeats=waiting.repeats)
         return photo, pack
 
     def _anew(self, pixels: Pixels) -> tuple[Pack, int]:

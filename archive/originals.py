@@ -14,12 +14,17 @@ from archive.disk import make_private_directory, sync
 from archive.errors import ArchiveError, CatalogDamaged
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
 _FOLDER = re.compile(r"[0-9a-f]{2}")
 _UNFINISHED = ".new-"
+
+
+def is_name(digest: str, suffix: str) -> bool:
+    """Whether an original can be called that."""
+    return bool(_DIGEST.fullmatch(digest) and _SUFFIX.fullmatch(suffix))
 
 
 class Originals:
@@ -30,7 +35,7 @@ class Originals:
 
     def path(self, digest: str, suffix: str) -> Path:
         """Where the original with that digest is, or would be."""
-        if not (_DIGEST.fullmatch(digest) and _SUFFIX.fullmatch(suffix)):
+        if not is_name(digest, suffix):
             raise ValueError(f"not a digest and a suffix: {digest!r}, {suffix!r}")
         return self._folder / digest[:2] / f"{digest}{suffix}"
 
@@ -72,6 +77,53 @@ class Originals:
             raise CatalogDamaged(f"the original {path} was altered; run `archive check`")
         return content
 
+    def size(self, digest: str, suffix: str) -> int:
+        """The size of an original in bytes.
+
+        Raises:
+            FileNotFoundError: it is missing.
+            OSError: it cannot be looked at.
+        """
+        return self.path(digest, suffix).stat().st_size
+
+    def has(self, digest: str, suffix: str, size: int) -> bool:
+        """Whether an original of that size is there."""
+        try:
+            return self.size(digest, suffix) == size
+        except OSError:
+            return False
+
+    def ensure(self, content: bytes, digest: str, suffix: str, modified: float | None) -> None:
+        """Put an original where it is gone or cut short."""
+        if not self.has(digest, suffix, len(content)):
+            self.put(content, digest, suffix, modified)
+
+    def where(self, digest: str, suffix: str) -> str:
+        """Where a person finds it."""
+        return str(self.path(digest, suffix))
+
+    def local(self, digest: str, suffix: str) -> Path:
+        """An original as a file of this machine."""
+        return self.path(digest, suffix)
+
+    def is_there(self, digest: str) -> bool:
+        """Whether there is an original of that name, whatever it ends in and whatever is in it."""
+        return bool(self.named(digest))
+
+    def erase(self, digest: str) -> list[int]:
+        """Erase every file of that name, durably; their sizes in bytes."""
+        sizes = []
+        for path in self.named(digest):
+            sizes.append(path.stat().st_size)
+            path.unlink()
+            sync(path.parent)
+        return sizes
+
+    def adoptable(self, noted: Collection[str]) -> Iterator[tuple[str, Path]]:
+        """Digest and path of every original that an interrupted run may have left, `noted` down or not."""
+        del noted  # a folder has one writer: what has no row in it was left by him
+        return self.stored()
+
     @property
     def folder(self) -> Path:
         """Where they all are."""
@@ -104,7 +156,7 @@ class Originals:
     def stored(self) -> Iterator[tuple[str, Path]]:
         """Digest and path of every original on the disk, by their names alone, in their order."""
         for path in self._files():
-            if _DIGEST.fullmatch(path.stem) and _SUFFIX.fullmatch(path.suffix) and path.parent.name == path.stem[:2]:
+            if is_name(path.stem, path.suffix) and path.parent.name == path.stem[:2]:
                 yield path.stem, path
 
     def sweep(self) -> None:

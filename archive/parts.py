@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from archive.runtimes.kept import Precision
     from archive.segmenters.one_look import OneLookNetwork
     from archive.settings import Settings
-    from archive.types import Pair
+    from archive.types import Pack, Pair
 
 
 def _grid() -> Segmenter:
@@ -137,6 +137,19 @@ def _kept_precisions(
         precision_of(current.segmenter) if segmenter_source == current.segmenter_source else None,
         precision_of(current.space) if embedder_source == current.embedder_source else None,
     )
+
+
+def watching(settings: Settings, pair: Pair) -> Callable[[bytes], Pack]:
+    """The pair at work on another machine: it makes a pack of a photo's bytes.
+
+    Raises:
+        WeightsMissing: a part is not on that machine's disk.
+        SpaceMismatch: its files there are not those that the archive was made with.
+    """
+    from archive.photos.reading import decode
+
+    seeing, _ = observer(settings, PairChoice(), pair)
+    return lambda content: seeing.observe(decode(content).pixels)
 
 
 def same(one: Pair, other: Pair) -> bool:

@@ -1,4 +1,4 @@
-"""The three seams of the archive. An implementation needs no import from here: shape is enough.
+"""The four seams of the archive. An implementation needs no import from here: shape is enough.
 
 Everything that crosses a seam is numpy or a value of `archive.types`, never a tensor.
 `tests/contracts/` holds the suite that each implementation passes.
@@ -6,12 +6,13 @@ Everything that crosses a seam is numpy or a value of `archive.types`, never a t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from archive.types import Box, Ids, Match, Pixels, Region, Shard, Vectors
+    from archive.errors import PhotoError
+    from archive.types import Box, Ids, Match, Pack, Pixels, Region, Shard, Vectors
 
 
 class Segmenter(Protocol):
@@ -75,15 +76,21 @@ class VectorIndex(Protocol):
         ...
 
     @property
+    def largest(self) -> int:
+        """Vectors of the largest shard that it wants; smaller neighbours are merged until they have half of that."""
+        ...
+
+    @property
     def broken(self) -> Sequence[Shard]:
         """Shards of the manifest that it cannot search; the caller looks through their packs itself."""
         ...
 
-    def add(self, ids: Ids, vectors: Vectors, packs: tuple[int, int]) -> Shard:
+    def add(self, ids: Ids, vectors: Vectors, packs: tuple[int, int], wearers: Ids | None = None) -> Shard:
         """Hold the vectors of the packs from first to last (both included), durably on return.
 
-        `ids` are new segment ids, int64 (n,). The shard returned is what the catalog's manifest records; only a
-        shard that was recorded there is found again by the next process.
+        `ids` are segment ids, int64 (n,), and `wearers` says whose each of them is; an index may keep that or not. The
+        shard returned is what the catalog's manifest records; only a shard that was recorded there is found again by
+        the next process.
         """
         ...
 
@@ -91,9 +98,53 @@ class VectorIndex(Protocol):
         """Forget a shard and erase its file. A shard that is already gone is no error."""
         ...
 
-    def search(self, vector: Vectors, limit: int, photos: Ids | None = None) -> list[Match]:
+    def search(
+        self, vector: Vectors, limit: int, photos: Ids | None = None, wearers: Sequence[int] | None = None
+    ) -> list[Match]:
         """The nearest segments to a unit row (1, dim), best first, at most `limit`.
 
-        With `photos` (sorted photo ids) only their segments count, inside the search and not after it.
+        With `photos` (sorted photo ids) only their segments count, inside the search and not after it. `wearers` says
+        whose segments are asked for, which makes an index that keeps wearers apart faster; one that does not may give
+        those of others too, so the caller filters by `photos` as well where that matters.
+        """
+        ...
+
+
+class Readable(Protocol):
+    """A photo on its way in: its file's bytes, and the upright pixels in them."""
+
+    @property
+    def content(self) -> bytes:
+        """The file's bytes: what travels to another machine."""
+        ...
+
+    @property
+    def pixels(self) -> Pixels:
+        """The upright photo: what is observed on this one."""
+        ...
+
+
+Sent = TypeVar("Sent", bound=Readable)
+
+
+class Reused(Protocol):
+    """Counts what need not be looked at, since a photo before it showed the same."""
+
+    def count(self, *, vectors: int, carried: int, repeats: bool) -> None:
+        """One more photo: so many vectors, of which so many were carried over; whether it repeats one before."""
+        ...
+
+
+class Executor(Protocol):
+    """Has photos observed, here or elsewhere; what comes back is written by the caller alone."""
+
+    def observe_all(
+        self, photos: Iterable[Sent], reused: Reused | None = None
+    ) -> Iterator[tuple[Sent, Pack | PhotoError]]:
+        """Each photo once, in order, with its pack (photo id 0), or with the reason why it alone has none.
+
+        With `reused`, what a photo before it has shown already need not be looked at again, and is counted there.
+        Few photos are held in memory. Where the iterable ends in an error of the archive, as when a card is pulled,
+        what it gave before that is still observed and returned.
         """
         ...

@@ -82,7 +82,7 @@ class Scan:
         frame = self.frames([photo])[photo][np.newaxis]
         found = {pack.photo_id: float(pack.vectors[0] @ frame[0]) for pack in self._outside_shards(self._photos)}
         if len(self._index):
-            for match in self._index.search(frame, FIRST_REACH, self._photos):
+            for match in self._search(frame, FIRST_REACH):
                 if ordinal_of(match.segment) == 0:
                     found[photo_of(match.segment)] = match.score
         near = [(other, cosine) for other, cosine in found.items() if cosine >= level]
@@ -113,7 +113,7 @@ class Scan:
         bar = probes.background.score_at(verdicts.MAYBE_AT)
         reach = FIRST_REACH
         while True:
-            found = [self._index.search(row[np.newaxis], reach, self._photos) for row in probes.rows]
+            found = [self._search(row[np.newaxis], reach) for row in probes.rows]
             scores = self._join_found(scores, found, probes, bar)
             if reach >= LAST_REACH or any(len(matches) < reach for matches in found):
                 return scores
@@ -185,6 +185,9 @@ class Scan:
     def _sampled(self) -> Vectors:
         packs = list(self._spread(self._reader.shards(self._pair_id))) or list(self._outside_shards(None))
         return np.concatenate([np.empty((0, self._index.dim), np.float32), *(pack.vectors for pack in packs)])
+
+    def _search(self, vector: Vectors, limit: int) -> list[Match]:
+        return self._index.search(vector, limit, self._photos, self._reader.wearers)
 
     def _spread(self, shards: list[Shard]) -> Iterator[Pack]:
         """Packs in runs at even distances over all that the shards cover."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HOME_VARIABLE = "ARCHIVE_HOME"
+CONFIG_VARIABLE = "ARCHIVE_CONFIG"
 WEIGHTS_VARIABLE = "ARCHIVE_WEIGHTS"
 
 SEAL_AT = 16_384
@@ -17,12 +18,38 @@ Below it, reading them from the catalog costs less than importing faiss does.
 
 
 @dataclass(frozen=True, slots=True)
+class Cluster:
+    """Where an archive of more than one machine keeps its parts; a part that is None is in the archive's home.
+
+    metadata   the PostgreSQL of the catalog, as SQLAlchemy writes its URL
+    originals  the place of the photos, as fsspec writes its URL: s3://bucket/prefix
+    vectors    the Milvus of the index: milvus://host:port/name, its collections begin with that name
+    executor   `local`, or the Ray that an ingest runs on: ray://host:port, ray://auto
+    wearer     whose photos are meant where a command names nobody
+    allowed    the wearers that a command may name; empty for all of them
+    """
+
+    metadata: str | None = None
+    originals: str | None = None
+    vectors: str | None = None
+    executor: str = "local"
+    wearer: str | None = None
+    allowed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
-    """The archive's home, the folder of downloaded weights, and the limits that tests make small."""
+    """The archive's home, the folder of downloaded weights, and the limits that tests make small.
+
+    `cluster` is None for an archive that lives in its home alone, which is what most are. `wearers` are those that the
+    command named.
+    """
 
     home: Path
     weights: Path
     seal_at: int = SEAL_AT
+    cluster: Cluster | None = None
+    wearers: tuple[str, ...] = ()
 
     @property
     def catalog(self) -> Path:
@@ -33,6 +60,11 @@ class Settings:
     def originals(self) -> Path:
         """The folder of content-addressed photos."""
         return self.home / "originals"
+
+    @property
+    def fetched(self) -> Path:
+        """The folder of copies of originals that are elsewhere."""
+        return self.home / "fetched"
 
     @property
     def arrivals(self) -> Path:

@@ -31,7 +31,7 @@ def shelve(catalog: Catalog, index: VectorIndex, pair_id: int, seal_at: int) -> 
     if not tail:
         return 0
     (span,) = tail
-    seals = sealing.plan(shards, span.vectors, span.first_pack, span.last_pack, seal_at)
+    seals = sealing.plan(shards, span.vectors, span.first_pack, span.last_pack, seal_at, largest=index.largest)
     for seal in seals:
         _seal(catalog, index, pair_id, seal)
     return len(seals)
@@ -90,14 +90,23 @@ def _holds_what_the_catalog_does(catalog: Catalog, pair_id: int, shard: Shard) -
 
 def _seal(catalog: Catalog, index: VectorIndex, pair_id: int, seal: Seal) -> None:
     ids, vectors = _contents(catalog, pair_id, seal, index.dim)
+    packs = (seal.first_pack, seal.last_pack)
     try:
-        added = [index.add(ids, vectors, (seal.first_pack, seal.last_pack))] if len(ids) else []
+        added = [index.add(ids, vectors, packs, _owners(catalog, pair_id, seal, ids))] if len(ids) else []
     except OSError as error:
         reason = f"the search index cannot be written ({error.strerror}); every photo is kept and found without it"
         raise ArchiveError(f"{reason}, mend that and run: archive reindex") from error
     catalog.replace_shards(pair_id, added, seal.replaces)
     for shard in seal.replaces:
         index.remove(shard)
+
+
+def _owners(catalog: Catalog, pair_id: int, seal: Seal, ids: Ids) -> Ids | None:
+    """Whose each segment is; None where there are no wearers."""
+    owners = catalog.owners(pair_id, seal.first_pack, seal.last_pack)
+    if owners is None:
+        return None
+    return np.fromiter((owners.get(photo, 0) for photo in (ids >> ORDINAL_BITS).tolist()), np.int64, len(ids))
 
 
 def _contents(catalog: Catalog, pair_id: int, seal: Seal, dim: int) -> tuple[Ids, Vectors]:

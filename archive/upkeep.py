@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from archive.catalog.driver import Place
     from archive.catalog.reader import CatalogReader
     from archive.originals import Originals
     from archive.protocols import VectorIndex
@@ -60,22 +61,22 @@ class Watcher(Protocol):
         """One more is done."""
 
 
-def check_rows(path: Path, *, data: bool) -> Iterator[Finding]:
-    """What the catalog at `path` finds wrong with itself; with `data` SQLite's own pages are compared too."""
-    for found in check_catalog(path, deep=data):
+def check_rows(place: Place, *, data: bool) -> Iterator[Finding]:
+    """What the catalog at `place` finds wrong with itself; with `data` SQLite's own pages are compared too."""
+    for found in check_catalog(place, deep=data):
         yield Finding(_SEVERITIES.get(found.code, Severity.DAMAGE), found.message)
 
 
-def refuse_damaged(path: Path) -> None:
+def refuse_damaged(place: Place) -> None:
     """Let nothing be destroyed on the word of a catalog that contradicts itself.
 
     Raises:
         CatalogDamaged: it does.
     """
-    damage = [found for found in check_rows(path, data=False) if found.severity is Severity.DAMAGE]
+    damage = [found for found in check_rows(place, data=False) if found.severity is Severity.DAMAGE]
     if damage:
         more = f" and {len(damage) - 1} more" if len(damage) > 1 else ""
-        message = f"{path} is not sound ({damage[0].message}{more}), so nothing was erased; run: archive repair"
+        message = f"{place} is not sound ({damage[0].message}{more}), so nothing was erased; run: archive repair"
         raise CatalogDamaged(message)
 
 
@@ -106,21 +107,24 @@ def unreadable(error: CatalogDamaged) -> Finding:
 
 
 def _without_row(digest: str, path: Path, originals: Originals) -> Finding:
+    where = originals.where(digest, path.suffix)
     if originals.digest_at(path) != digest:
-        message = f"{path} is not the photo that its name says, and no row speaks of it; `archive repair` sets it aside"
+        message = (
+            f"{where} is not the photo that its name says, and no row speaks of it; `archive repair` sets it aside"
+        )
         return Finding(Severity.DAMAGE, message)
-    message = f"{path} is not in the catalog, left by an interrupted run; `archive ingest` takes it in"
+    message = f"{where} is not in the catalog, left by an interrupted run; `archive ingest` takes it in"
     return Finding(Severity.PENDING, message)
 
 
 def _check_original(photo: Photo, size: int, originals: Originals, *, data: bool) -> Iterator[Finding]:
-    path = originals.path(photo.digest, photo.suffix)
+    where = originals.where(photo.digest, photo.suffix)
     try:
         if data:
             originals.read(photo.digest, photo.suffix)
-        elif path.stat().st_size != size:
-            yield Finding(Severity.DAMAGE, f"the original of photo {photo.id} has the wrong size: {path}")
+        elif originals.size(photo.digest, photo.suffix) != size:
+            yield Finding(Severity.DAMAGE, f"the original of photo {photo.id} has the wrong size: {where}")
     except FileNotFoundError:
-        yield Finding(Severity.DAMAGE, f"the original of photo {photo.id} is missing: {path}")
+        yield Finding(Severity.DAMAGE, f"the original of photo {photo.id} is missing: {where}")
     except (CatalogDamaged, OSError) as error:
         yield Finding(Severity.DAMAGE, f"the original of photo {photo.id} cannot be trusted: {error}")

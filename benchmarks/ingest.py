@@ -132,12 +132,12 @@ def work(photos: Path, weights: Path, *, pocket: bool, reuse: bool) -> dict[str,
     """Take the photos of a folder in, and tell what it took; loading the networks is not counted."""
     import numpy as np
 
-    from archive import ingest
+    from archive import ingest, ingest_report
 
     with TemporaryDirectory() as home:
         observer = _pocket() if pocket else standard(weights)
         observer.observe(np.zeros((1200, 1600, 3), np.uint8))
-        report = ingest.Report()
+        report = ingest_report.Report()
         with _destination(Path(home), observer, reuse=reuse) as destination:
             began, busy = perf_counter(), process_time()
             ingest.ingest(photos, destination, report, _Nobody())
@@ -150,8 +150,9 @@ def work(photos: Path, weights: Path, *, pocket: bool, reuse: bool) -> dict[str,
 @contextmanager
 def _destination(home: Path, observer: Observer, *, reuse: bool) -> Iterator[Destination]:
     """An archive of its own for an observer, put together as `archive.bootstrap` does."""
-    from archive import bootstrap
+    from archive import bootstrap, indexing
     from archive.arrivals import Arrivals
+    from archive.executors.local import LocalExecutor
     from archive.ingest import Destination
     from archive.settings import Settings
 
@@ -166,12 +167,11 @@ def _destination(home: Path, observer: Observer, *, reuse: bool) -> Iterator[Des
             catalog=catalog,
             originals=bootstrap.originals(settings),
             arrivals=Arrivals(settings.arrivals),
-            observer=observer,
+            executor=LocalExecutor(observer, bootstrap.processors()),
             pair_id=pair_id,
             decode=decode,
-            index=bootstrap.index(settings, catalog, pair_id, pair),
+            index=indexing.index(settings, catalog, pair_id, pair),
             seal_at=settings.seal_at,
-            workers=bootstrap.processors(),
             reuse=reuse,
         )
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import click
 import numpy as np
 
-from archive import bootstrap, parts, shelving
+from archive import bootstrap, indexing, parts, shelving
 from archive.catalog.writer import NewPhoto
 from archive.settings import PairChoice, Settings
 from archive.types import CaptureSource, CaptureTime, Pack, Query
@@ -64,7 +64,7 @@ def make(settings: Settings, photos: int) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
             catalog.add_photo(new, pair_id, _pack(random, pair.dim))
-        index = bootstrap.index(settings, catalog, pair_id, pair)
+        index = indexing.index(settings, catalog, pair_id, pair)
         shelving.shelve(catalog, index, pair_id, settings.seal_at)
 
 

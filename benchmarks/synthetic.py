@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 import numpy as np
 
-from archive import bootstrap, parts, shelving
+from archive import bootstrap, indexing, parts, shelving
 from archive.catalog.engine import writing_engine
 from archive.catalog.inserts import insert_marks, insert_pack, insert_photo, insert_source
 from archive.catalog.revisions import HEAD
@@ -91,7 +91,7 @@ def make(settings: Settings, photos: int, picture: bytes | None = None) -> None:
         bootstrap.settle(catalog, seeing, pair_id)
         made = _photos(photos, seeing.embedder)
         _insert(settings, pair_id, made, sealed, picture)
-        shelving.shelve(catalog, bootstrap.index(settings, catalog, pair_id, pair), pair_id, settings.seal_at)
+        shelving.shelve(catalog, indexing.index(settings, catalog, pair_id, pair), pair_id, settings.seal_at)
         _insert(settings, pair_id, made, photos - sealed, picture)
         catalog.checkpoint()
 

@@ -190,7 +190,7 @@ def test_the_marks_of_what_was_forgotten_cannot_be_compared_between_archives(
 def test_while_a_reader_is_open_the_purge_is_pending_and_is_finished_later(
     filled: Commands, home: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("archive.catalog.writer.CHECKPOINT_PATIENCE_MS", 10)
+    monkeypatch.setattr("archive.catalog.purging.CHECKPOINT_PATIENCE_MS", 10)
     wanted = canaries(settings, 4)
     with CatalogReader.open(settings.catalog) as reader:
         assert len(reader.photos(range(10))) == 9

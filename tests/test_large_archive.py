@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from archive import bootstrap, erasure, search, shelving
+from archive import bootstrap, erasure, indexing, search, shelving
 from archive.indexes import container, faiss_shards
 from archive.indexes.faiss_shards import FaissIndex
 from archive.types import ORDINAL_BITS, Query
@@ -32,7 +32,7 @@ def _large(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def ask(settings: Settings, pair_id: int, query: Query) -> Answer:
     with bootstrap.reading(settings) as reader:
-        index = bootstrap.index(settings, reader, pair_id, PAIR)
+        index = indexing.index(settings, reader, pair_id, PAIR)
         assert list(index.broken) == []
         return search.search(query, reader, Directions(), index, lambda *_: None)
 
@@ -70,11 +70,11 @@ def test_without_the_training_every_photo_is_still_found_and_the_next_reindex_le
     [cells] = settings.shards.rglob("*.cells")
     cells.write_bytes(b"damaged")
     with bootstrap.reading(settings) as reader:
-        index = bootstrap.index(settings, reader, pair_id, PAIR)
+        index = indexing.index(settings, reader, pair_id, PAIR)
         assert len(index.broken) == len(reader.shards(pair_id))
         assert ranking(search.search(query, reader, Directions(), index, lambda *_: None)) == plain
     with bootstrap.writing(settings) as catalog:
-        assert shelving.mend(catalog, bootstrap.index(settings, catalog, pair_id, PAIR), pair_id) == 1
+        assert shelving.mend(catalog, indexing.index(settings, catalog, pair_id, PAIR), pair_id) == 1
     assert ranking(ask(settings, pair_id, query)) == plain
 
 
@@ -107,7 +107,7 @@ def test_shards_of_another_version_are_written_anew(
     before = shards(settings, pair_id)
     monkeypatch.setattr("archive.indexes.engines.version", lambda: "99.0")
     with bootstrap.writing(settings) as catalog:
-        index = bootstrap.index(settings, catalog, pair_id, PAIR)
+        index = indexing.index(settings, catalog, pair_id, PAIR)
         assert index.outdated == before
         assert shelving.renew(catalog, index, pair_id, index.outdated) == 1
         assert index.outdated == []

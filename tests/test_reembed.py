@@ -179,10 +179,10 @@ def test_a_photo_that_comes_in_meanwhile_is_embedded_before_the_switch(
     extra = coloured_photos.write(tmp_path / "extra.jpg", {"yellow": (0, 0, 90, 90)}, NOON)
 
     def ingest() -> None:
-        from archive import ingest
+        from archive import ingest, ingest_report
 
         with bootstrap.ingesting(settings, archive_settings.PairChoice()) as destination:
-            ingest.ingest(extra, destination, ingest.Report(), changeover._Nobody())
+            ingest.ingest(extra, destination, ingest_report.Report(), changeover._Nobody())
 
     archive = interrupting(ingest)
     told = archive("reembed", "--json").object

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archive import bootstrap, scanning, search, shelving, verdicts
+from archive import bootstrap, indexing, scanning, search, shelving, verdicts
 from archive.catalog.driver import connect_to_write
 from archive.catalog.writer import NewPhoto
 from archive.indexes.faiss_shards import FaissIndex
@@ -84,7 +84,7 @@ def pair_id(settings: Settings, template: Path) -> int:
 
 def seal(settings: Settings, pair_id: int, seal_at: int) -> None:
     with bootstrap.writing(settings) as catalog:
-        shelving.shelve(catalog, bootstrap.index(settings, catalog, pair_id, PAIR), pair_id, seal_at)
+        shelving.shelve(catalog, indexing.index(settings, catalog, pair_id, PAIR), pair_id, seal_at)
 
 
 def ask(settings: Settings, pair_id: int, query: Query) -> Answer:
@@ -133,7 +133,7 @@ def sealed(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings
         connection.execute("UPDATE photos SET captured_at_us = NULL, captured_at_source = 'unknown' WHERE id % 7 = 0")
         connection.execute("UPDATE photos SET camera = 'left' WHERE id % 2 = 0")
     with bootstrap.writing(settings) as catalog:
-        index = bootstrap.index(settings, catalog, 1, PAIR)
+        index = indexing.index(settings, catalog, 1, PAIR)
         for first, last in ((1, 150), (151, 300)):
             packs = list(catalog.packs(1, first, last))
             ids = np.concatenate([np.arange(10) + (one.photo_id << 10) for _, one in packs])
@@ -202,7 +202,7 @@ def test_half_sealed_is_searched_whole(settings: Settings, pair_id: int) -> None
     query = Query("7", limit=20)
     plain = ask(settings, pair_id, query)
     with bootstrap.writing(settings) as catalog:
-        index = bootstrap.index(settings, catalog, pair_id, PAIR)
+        index = indexing.index(settings, catalog, pair_id, PAIR)
         packs = list(catalog.packs(pair_id, 1, 150))
         ids = np.concatenate([np.arange(10) + (one.photo_id << 10) for _, one in packs])
         shard = index.add(ids, np.concatenate([one.vectors for _, one in packs]), (1, 150))
@@ -220,9 +220,9 @@ def test_a_damaged_shard_loses_nothing(settings: Settings, pair_id: int) -> None
         path.write_bytes(content)
     assert ranking(ask(settings, pair_id, query)) == ranking(plain)
     with bootstrap.writing(settings) as catalog:
-        index = bootstrap.index(settings, catalog, pair_id, PAIR)
+        index = indexing.index(settings, catalog, pair_id, PAIR)
         assert shelving.mend(catalog, index, pair_id) == 1
-        assert bootstrap.index(settings, catalog, pair_id, PAIR).broken == []
+        assert indexing.index(settings, catalog, pair_id, PAIR).broken == []
     assert ranking(ask(settings, pair_id, query)) == ranking(plain)
 
 
@@ -255,7 +255,7 @@ def test_the_background_of_a_sample_is_near_that_of_everything(settings: Setting
 def test_a_small_archive_is_sampled_whole_and_each_photo_once(settings: Settings, pair_id: int) -> None:
     seal(settings, pair_id, seal_at=1000)
     with bootstrap.reading(settings) as reader:
-        sample = Scan(reader, bootstrap.index(settings, reader, pair_id, PAIR), pair_id, None).sample()
+        sample = Scan(reader, indexing.index(settings, reader, pair_id, PAIR), pair_id, None).sample()
         everything = np.concatenate([one.vectors for _, one in reader.packs(pair_id)])
     np.testing.assert_array_equal(sample, everything)
 
@@ -266,7 +266,7 @@ def test_a_large_archive_is_sampled_in_runs_spread_evenly(
     seal(settings, pair_id, seal_at=1000)
     monkeypatch.setattr(scanning, "SAMPLED_PHOTOS", 32)
     with bootstrap.reading(settings) as reader:
-        sample = Scan(reader, bootstrap.index(settings, reader, pair_id, PAIR), pair_id, None).sample()
+        sample = Scan(reader, indexing.index(settings, reader, pair_id, PAIR), pair_id, None).sample()
     expected = [pack(start + number).vectors for start in (0, 100, 200, 300) for number in range(8)]
     np.testing.assert_allclose(sample, np.concatenate(expected), atol=1e-3)
 

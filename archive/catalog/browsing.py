@@ -6,6 +6,7 @@ A page begins after a place, never at a number: the millionth photo costs as lit
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from archive.catalog import values
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from typing import Self
 
     from archive.types import Photo
+
+QUARTER_US = 15 * 60 * 1_000_000
 
 _PLACE = re.compile(r"(-?\d{1,18}|unknown)\.(\d{1,15})", re.ASCII)
 
@@ -70,14 +73,17 @@ def later(connection: sqlite3.Connection, place: Place, limit: int) -> list[Phot
 
 def days(connection: sqlite3.Connection, after: datetime, before: datetime) -> dict[date, int]:
     """How many photos were taken on each day of this machine's calendar, from `after` (inclusive) to `before`."""
-    from datetime import date
-
+    # By quarters of an hour, which every offset from UTC is a multiple of: only this machine knows its calendar.
+    first = values.microseconds(after) // QUARTER_US * QUARTER_US
     rows = connection.execute(
-        """SELECT date(captured_at_us / 1000000, 'unixepoch', 'localtime') AS day, count(*) FROM photos
-           WHERE captured_at_us >= ? AND captured_at_us < ? GROUP BY day ORDER BY day""",
-        (values.microseconds(after), values.microseconds(before)),
+        """SELECT (captured_at_us - ?) / ? AS quarter, count(*) FROM photos
+           WHERE captured_at_us >= ? AND captured_at_us < ? GROUP BY quarter ORDER BY quarter""",
+        (first, QUARTER_US, values.microseconds(after), values.microseconds(before)),
     )
-    return {date.fromisoformat(day): count for day, count in rows}
+    days: Counter[date] = Counter()
+    for quarter, count in rows:
+        days[values.utc(first + quarter * QUARTER_US).astimezone().date()] += count
+    return dict(days)
 
 
 def cameras(connection: sqlite3.Connection, limit: int) -> list[str]:

@@ -27,12 +27,14 @@ def vectors_of(connection: sqlite3.Connection, pair_id: int, dim: int, segments:
     photos, begins = np.unique(segments >> ORDINAL_BITS, return_index=True)
     ends = np.append(begins[1:], len(segments))
     ordinals = segments & (MAX_SEGMENTS - 1)
-    spans = np.stack((photos, ordinals[begins], ordinals[ends - 1] + 1, np.arange(len(photos))), axis=1)
+    first, end = ordinals[begins], ordinals[ends - 1] + 1
+    # The photo, its bytes from where and how many, and its place among the photos.
+    spans = np.stack((photos, 2 * dim * first, 2 * dim * (end - first), np.arange(len(photos))), axis=1)
     rows = connection.execute(
-        """SELECT w.value ->> 3, substr(k.vectors, 1 + 2 * ? * (w.value ->> 1),
-                                        2 * ? * ((w.value ->> 2) - (w.value ->> 1)))
-           FROM json_each(?) w CROSS JOIN packs k ON k.pair_id = ? AND k.photo_id = w.value ->> 0""",
-        (dim, dim, json.dumps(spans.tolist()), pair_id),
+        """SELECT CAST(w.value ->> 3 AS integer),
+                  substr(k.vectors, 1 + CAST(w.value ->> 1 AS integer), CAST(w.value ->> 2 AS integer))
+           FROM json_each(?) w CROSS JOIN packs k ON k.pair_id = ? AND k.photo_id = CAST(w.value ->> 0 AS bigint)""",
+        (json.dumps(spans.tolist()), pair_id),
     )
     places, parts = [np.empty(0, np.intp)], [np.empty((0, dim), np.float16)]
     for place, content in rows:

@@ -6,15 +6,19 @@ import os
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 from archive.errors import ArchiveBusy, ArchiveError, CatalogDamaged
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
     from types import ModuleType
+
+    from archive.catalog.postgres import Postgres
+
+    Place: TypeAlias = Path | Postgres
 
 BUSY_TIMEOUT_MS = 30_000
 
@@ -84,16 +88,25 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
 
 
 @contextmanager
-def archive_errors(path: Path) -> Iterator[None]:
-    """Say what SQLite's errors mean for the catalog at `path`, and what to do about them."""
+def archive_errors(place: Place) -> Iterator[None]:
+    """Say what the errors of SQLite, or of PostgreSQL, mean for the catalog at `place`, and what to do about them."""
     try:
         yield
-    except sqlite_module().Error as error:
-        raise archive_error(error, path) from error
+    except Exception as error:
+        if (meant := meaning(error, place)) is None:
+            raise
+        raise meant from error
+
+
+def meaning(error: BaseException, place: Place) -> ArchiveError | None:
+    """The error of the archive that a DB-API error amounts to; None for an error that is no database's."""
+    if not isinstance(place, Path):
+        return place.meaning(error)
+    return archive_error(error, place) if isinstance(error, sqlite_module().Error) else None
 
 
 def archive_error(error: BaseException, path: Path) -> ArchiveError:
-    """The error of the archive that a DB-API error amounts to."""
+    """The error of the archive that a DB-API error of SQLite amounts to."""
     name = getattr(error, "sqlite_errorname", "")
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return ArchiveBusy(f"another process holds {path}; wait until it ends, then run this again")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import create_engine, event
@@ -10,9 +12,18 @@ from sqlalchemy.pool import StaticPool
 from archive.catalog.driver import connect_to_write, sqlite_module
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
     from sqlalchemy import Connection, Engine
+    from sqlalchemy.dialects.sqlite import Insert
+
+    from archive.catalog.driver import Place
+    from archive.catalog.rows import Row
+
+
+def engine_of(place: Place) -> Engine:
+    """An engine for the catalog at `place`, a file or a PostgreSQL."""
+    return writing_engine(place) if isinstance(place, Path) else place.writing_engine()
 
 
 def writing_engine(path: Path, *, foreign_keys: bool = True) -> Engine:
@@ -29,6 +40,12 @@ def writing_engine(path: Path, *, foreign_keys: bool = True) -> Engine:
     )
     event.listen(engine, "begin", _begin_immediate)
     return engine
+
+
+def new_row(dialect: str, row: type[Row]) -> Insert:
+    """An insert that can say what is to happen where the row is there already: both dialects can, each by its own."""
+    insert: Callable[[type[Row]], Insert] = import_module(f"sqlalchemy.dialects.{dialect}").insert
+    return insert(row)
 
 
 def _begin_immediate(connection: Connection) -> None:

@@ -12,36 +12,39 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, delete, exists, insert, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
+from archive.catalog.engine import new_row
 from archive.catalog.queries import mark
 from archive.catalog.rows import ErasureRow, ForgottenRow, PhotoRow, SessionRow, TextRow
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Sequence
 
     from sqlalchemy import Connection
 
-_PHOTO = delete(PhotoRow).where(PhotoRow.digest == bindparam("old"))
-_SESSIONS = select(PhotoRow.session_id).where(PhotoRow.digest == bindparam("old"), PhotoRow.session_id.is_not(None))
+_PHOTO = delete(PhotoRow).where(PhotoRow.id == bindparam("old"))
+_KNOWN = select(PhotoRow.digest, PhotoRow.wearer, PhotoRow.session_id).where(PhotoRow.id == bindparam("old"))
 _IS_LEFT = exists().where(PhotoRow.session_id == SessionRow.id)
 _SESSION = delete(SessionRow).where(SessionRow.id == bindparam("old"), ~_IS_LEFT)
 _ERASURE = insert(ErasureRow)
-_FORGOTTEN = upsert(ForgottenRow).on_conflict_do_nothing()
 _REMEMBERED = delete(ForgottenRow).where(ForgottenRow.mark == bindparam("old"))
 
 
-def erase_photos(connection: Connection, driver: sqlite3.Connection, digests: list[str]) -> None:
+def erase_photos(connection: Connection, driver: sqlite3.Connection, ids: Sequence[int]) -> None:
     """Delete photos with all that belongs to them, mark them forgotten, and note that their files are to go.
 
     A session of the wearable goes with the last of its photos. The texts that were asked for go too: what
     somebody looked for can say as much as a picture.
     """
-    raw = [bytes.fromhex(digest) for digest in digests]
-    connection.execute(_ERASURE, [{"digest": digest} for digest in raw])
-    connection.execute(_FORGOTTEN, [{"mark": mark(driver, digest)} for digest in digests])
-    sessions = {number for digest in raw for number in connection.execute(_SESSIONS, {"old": digest}).scalars()}
-    connection.execute(_PHOTO, [{"old": digest} for digest in raw])
+    rows = [row for photo in ids for row in connection.execute(_KNOWN, {"old": photo})]
+    if not rows:
+        return
+    connection.execute(_ERASURE, [{"digest": digest} for digest, _, _ in rows])
+    forgotten = new_row(connection.dialect.name, ForgottenRow).on_conflict_do_nothing()
+    connection.execute(forgotten, [{"mark": mark(driver, digest.hex(), wearer)} for digest, wearer, _ in rows])
+    sessions = {session for _, _, session in rows if session is not None}
+    connection.execute(_PHOTO, [{"old": photo} for photo in ids])
     if sessions:
         connection.execute(_SESSION, [{"old": number} for number in sessions])
     connection.execute(delete(TextRow))
@@ -58,6 +61,6 @@ def note_log_emptied(connection: Connection) -> None:
     connection.execute(delete(ErasureRow))
 
 
-def unmark(connection: Connection, driver: sqlite3.Connection, digest: str) -> None:
-    """A forgotten photo was taken in again, because somebody asked for it."""
-    connection.execute(_REMEMBERED, {"old": mark(driver, digest)})
+def unmark(connection: Connection, driver: sqlite3.Connection, digest: str, wearer: int) -> None:
+    """A photo that a wearer forgot was taken in again, because he asked for it."""
+    connection.execute(_REMEMBERED, {"old": mark(driver, digest, wearer)})

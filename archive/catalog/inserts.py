@@ -21,6 +21,7 @@ from archive.catalog.rows import (
     ShardRow,
     SourceRow,
     ThingRow,
+    WearerRow,
 )
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ _PACK = insert(PackRow)
 _MARK = insert(MarkRow)
 _SHARD = insert(ShardRow)
 _THING = insert(ThingRow).returning(ThingRow.id)
+_WEARER = insert(WearerRow).returning(WearerRow.id)
 _EXEMPLAR = insert(ExemplarRow).returning(ExemplarRow.id)
 _EXEMPLAR_VECTOR = insert(ExemplarVectorRow)
 
@@ -56,8 +58,8 @@ def insert_pair(connection: Connection, pair: Pair) -> int:
     return int(connection.execute(_PAIR, row).scalar_one())
 
 
-def insert_photo(connection: Connection, new: NewPhoto, generation: int) -> int:
-    """Add a photo; its id. Its source and its pack come separately."""
+def insert_photo(connection: Connection, new: NewPhoto, generation: int, wearer: int = 0) -> int:
+    """Add a photo of a wearer; its id. Its source and its pack come separately."""
     row = {
         "digest": bytes.fromhex(new.digest),
         "suffix": new.suffix,
@@ -74,6 +76,7 @@ def insert_photo(connection: Connection, new: NewPhoto, generation: int) -> int:
         "session_id": new.place and new.place.session_id,
         "number": new.place and new.place.number,
         "mono_ms": new.place and new.place.mono_ms,
+        "wearer": wearer,
     }
     return int(connection.execute(_PHOTO, row).scalar_one())
 
@@ -120,9 +123,14 @@ def insert_shard(connection: Connection, pair_id: int, shard: Shard, generation:
     connection.execute(_SHARD, row)
 
 
-def insert_thing(connection: Connection, name: str) -> int:
-    """Add a thing that is taught; its id."""
-    return int(connection.execute(_THING, {"name": name}).scalar_one())
+def insert_thing(connection: Connection, name: str, wearer: int) -> int:
+    """Add a thing that a wearer teaches; its id."""
+    return int(connection.execute(_THING, {"name": name, "wearer": wearer}).scalar_one())
+
+
+def insert_wearer(connection: Connection, name: str) -> int:
+    """Add somebody who wears a camera; his id."""
+    return int(connection.execute(_WEARER, {"name": name}).scalar_one())
 
 
 def insert_exemplar(connection: Connection, thing_id: int, new: NewExemplar) -> int:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from archive.catalog import values
 from archive.catalog.packing import PackedPack, decode_whole, first_rows, require_whole
 from archive.errors import CatalogDamaged
-from archive.sessions import Anchor, AnchorSource, Session, SessionKey
 from archive.types import Mark
 
 if TYPE_CHECKING:
@@ -91,22 +90,28 @@ def pairs(connection: sqlite3.Connection) -> dict[int, Pair]:
     return dict(map(values.numbered_pair, rows))
 
 
-def photo_id(connection: sqlite3.Connection, digest: str) -> int | None:
-    """The id of the photo with that sha256 in hex."""
-    row = connection.execute("SELECT id FROM photos WHERE digest = ?", (bytes.fromhex(digest),)).fetchone()
+def photo_id(connection: sqlite3.Connection, digest: str, wearer: int | None = None) -> int | None:
+    """The id of the photo with that sha256 in hex; with `wearer`, of his alone."""
+    if wearer is None:
+        query, parameters = "SELECT id FROM photos WHERE digest = ? ORDER BY id LIMIT 1", (bytes.fromhex(digest),)
+        row = connection.execute(query, parameters).fetchone()
+    else:
+        query = "SELECT id FROM photos WHERE digest = ? AND wearer = ?"
+        row = connection.execute(query, (bytes.fromhex(digest), wearer)).fetchone()
     return None if row is None else int(row[0])
 
 
-def mark(connection: sqlite3.Connection, digest: str) -> bytes:
-    """What a photo of that sha256 in hex is recognised by once it was forgotten; see `archive.catalog.erasing`."""
+def mark(connection: sqlite3.Connection, digest: str, wearer: int = 0) -> bytes:
+    """What a wearer's photo of that sha256 in hex is recognised by once he forgot it; see `archive.catalog.erasing`."""
     (key,) = connection.execute("SELECT key FROM mark_keys").fetchone()
-    return hmac.digest(key, bytes.fromhex(digest), "sha256")
+    whose = wearer.to_bytes(8, "little") if wearer else b""
+    return hmac.digest(key, bytes.fromhex(digest) + whose, "sha256")
 
 
-def is_forgotten(connection: sqlite3.Connection, digest: str) -> bool:
-    """Whether a photo of that sha256 in hex was forgotten."""
+def is_forgotten(connection: sqlite3.Connection, digest: str, wearer: int = 0) -> bool:
+    """Whether that wearer forgot a photo of that sha256 in hex."""
     query = "SELECT 1 FROM forgotten WHERE mark = ?"
-    return connection.execute(query, (mark(connection, digest),)).fetchone() is not None
+    return connection.execute(query, (mark(connection, digest, wearer),)).fetchone() is not None
 
 
 def tally(connection: sqlite3.Connection, pair_id: int) -> Tally | None:
@@ -154,13 +159,19 @@ def photos(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, Phot
 
 def every_photo(connection: sqlite3.Connection) -> Iterator[tuple[Photo, int]]:
     """Every photo with the bytes of its original, in the order of ids."""
-    rows = connection.execute(
-        """SELECT p.size, p.id, p.digest, (SELECT name FROM sources WHERE photo_id = p.id ORDER BY id LIMIT 1),
-                  p.suffix, p.captured_at_us, p.captured_at_source, p.camera, p.width, p.height, p.captured_error_ms
-           FROM photos p ORDER BY p.id"""
-    )
-    for size, *columns in rows:
-        yield values.photo(tuple(columns)), size
+    after = 0
+    while True:
+        page = connection.execute(
+            """SELECT p.size, p.id, p.digest, (SELECT name FROM sources WHERE photo_id = p.id ORDER BY id LIMIT 1),
+                      p.suffix, p.captured_at_us, p.captured_at_source, p.camera, p.width, p.height, p.captured_error_ms
+               FROM photos p WHERE p.id > ? ORDER BY p.id LIMIT 4096""",
+            (after,),
+        ).fetchall()
+        if not page:
+            return
+        for size, *columns in page:
+            yield values.photo(tuple(columns)), size
+        after = page[-1][1]
 
 
 def photo_count(connection: sqlite3.Connection) -> int:
@@ -185,43 +196,16 @@ def photos_without_pack(connection: sqlite3.Connection, pair_id: int, after: int
         after = page[-1][0]
 
 
-def sessions(connection: sqlite3.Connection) -> dict[int, Session]:
-    """Every session of the wearable by id, in the order in which they were met."""
-    anchors: dict[int, list[Anchor]] = {}
-    rows = connection.execute("SELECT session_id, mono_ms, utc_ms, error_ms, source FROM anchors ORDER BY mono_ms")
-    for session_id, mono_ms, utc_ms, error_ms, source in rows:
-        anchors.setdefault(session_id, []).append(Anchor(mono_ms, utc_ms, error_ms, AnchorSource(source)))
+def owners(connection: sqlite3.Connection, pair_id: int, first: int, last: int) -> dict[int, int] | None:
+    """Whose the photos of some packs are, by photo id, those of nobody left out; None where there are no wearers."""
+    if connection.execute("SELECT 1 FROM wearers LIMIT 1").fetchone() is None:
+        return None
     rows = connection.execute(
-        """SELECT id, device, number, nonce, sleep, last_mono_ms, begun_after_ms, begun_before_ms
-           FROM sessions ORDER BY id"""
+        """SELECT p.id, p.wearer FROM packs k JOIN photos p ON p.id = k.photo_id
+           WHERE k.pair_id = ? AND k.id BETWEEN ? AND ? AND p.wearer <> 0""",
+        (pair_id, first, last),
     )
-    return {
-        session_id: Session(
-            SessionKey(device, number, nonce), sleep, last_mono_ms, tuple(anchors.get(session_id, ())), after, before
-        )
-        for session_id, device, number, nonce, sleep, last_mono_ms, after, before in rows
-    }
-
-
-def session_photos(connection: sqlite3.Connection, session_id: int) -> dict[int, int | None]:
-    """The session's clock at the shutter of each of its photos, by photo id."""
-    return dict(connection.execute("SELECT id, mono_ms FROM photos WHERE session_id = ?", (session_id,)))
-
-
-def session_numbers(connection: sqlite3.Connection, key: SessionKey) -> set[int]:
-    """The numbers of a session's photos that are in."""
-    rows = connection.execute(
-        """SELECT p.number FROM sessions s JOIN photos p ON p.session_id = s.id
-           WHERE s.device = ? AND s.number = ? AND s.nonce = ?""",
-        key,
-    )
-    return {number for (number,) in rows}
-
-
-def is_placed(connection: sqlite3.Connection, photo_id: int) -> bool:
-    """Whether it is known where in its session a photo stands."""
-    row = connection.execute("SELECT session_id FROM photos WHERE id = ?", (photo_id,)).fetchone()
-    return row is not None and row[0] is not None
+    return dict(rows.fetchall())
 
 
 def pending(connection: sqlite3.Connection, pair_id: int) -> int:

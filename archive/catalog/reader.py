@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from archive.catalog import browsing, candidates, queries, taught, values
-from archive.catalog.driver import archive_error, archive_errors, connect_to_read, sqlite_module
+from archive.catalog import browsing, candidates, queries, scoping, session_queries, taught, values
+from archive.catalog.driver import archive_errors, connect_to_read, meaning
 from archive.catalog.queries import LAST_ID, Span, State
 from archive.catalog.revisions import HEAD, stored_revision
 from archive.catalog.summary import Summary, summarize
@@ -20,12 +21,13 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Iterator, Sequence
     from datetime import date, datetime
-    from pathlib import Path
     from types import TracebackType
     from typing import Self
 
     from numpy.typing import NDArray
 
+    from archive.catalog.driver import Place
+    from archive.catalog.scoping import Scope
     from archive.sessions import SessionKey
     from archive.things import Thing
     from archive.types import Box, Ids, Mark, Pack, Pair, Photo, Shard, Vectors
@@ -57,22 +59,33 @@ class CatalogReader:
     as it is open, the log of later commits cannot be truncated.
     """
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, connection: sqlite3.Connection, place: Place, scope: Scope | None = None) -> None:
         self._connection = connection
-        self._path = path
+        self._place = place
+        self._scope = scope
+        self.wearers: tuple[int, ...] | None = None
+        """Whose photos are seen, everybody else's being as if they were not there; None where all are."""
+        if scope is not None:
+            self.wearers = scoping.wearers(connection, scope.names)
+            self._connection = narrowed(connection, place, self.wearers)
         self.damaged: set[int] = set()
         """Ids of the photos whose packs were met, were found altered, and were passed over."""
 
     @classmethod
-    def open(cls, path: Path) -> Self:
-        """Open the catalog at `path`.
+    def open(cls, place: Place, scope: Scope | None = None) -> Self:
+        """Open the catalog at `place`, a file or a PostgreSQL; with a `scope`, only what is of its wearers is seen.
 
         Raises:
             ArchiveError: there is none, or an older version wrote it.
             CatalogTooNew: a later version wrote it.
         """
-        with archive_errors(path):
-            return cls(open_to_read(path), path)
+        with archive_errors(place):
+            connection = open_to_read(place)
+            try:
+                return cls(connection, place, scope)
+            except BaseException:
+                connection.close()
+                raise
 
     def close(self) -> None:
         """Let go of the view and the file."""
@@ -85,8 +98,8 @@ class CatalogReader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-        if isinstance(error, sqlite_module().Error):
-            raise archive_error(error, self._path) from error
+        if error is not None and (meant := meaning(error, self._place)):
+            raise meant from error
 
     @cached_property
     def state(self) -> State:
@@ -107,7 +120,7 @@ class CatalogReader:
 
     def is_forgotten(self, digest: str) -> bool:
         """Whether a photo of that sha256 in hex was forgotten, and not taken in again since."""
-        return queries.is_forgotten(self._connection, digest)
+        return any(queries.is_forgotten(self._connection, digest, wearer) for wearer in self.wearers or (0,))
 
     def erasures(self) -> list[str | None]:
         """The digests of photos whose files are still to be erased; None where only the log is to be emptied."""
@@ -115,7 +128,7 @@ class CatalogReader:
 
     def tally(self, pair_id: int) -> queries.Tally | None:
         """How much the pair has observed, and what changes whenever that does; None where nobody keeps count."""
-        return queries.tally(self._connection, pair_id)
+        return queries.tally(self._connection, pair_id) if self._scope is None else None
 
     def counts(self, pair_id: int, photos: Ids | None = None) -> Counts:
         """How many photos the pair has observed, and their segments; with `photos`, among these only."""
@@ -135,7 +148,8 @@ class CatalogReader:
         """The photos taken at `after` or later and earlier than `before`, by that camera; None leaves a side open."""
         timed = after is not None or before is not None
         if not timed and camera is None:
-            return Allowed(None, 0)
+            listed = self._scope is not None and not self._scope.in_index
+            return Allowed(self._ids("SELECT id FROM photos") if listed else None, 0)
         first = -LAST_ID if after is None else values.microseconds(after)
         end = LAST_ID if before is None else values.microseconds(before)
         if not timed:
@@ -203,7 +217,7 @@ class CatalogReader:
 
     def session_numbers(self, key: SessionKey) -> set[int]:
         """The numbers of a session's photos that are in."""
-        return queries.session_numbers(self._connection, key)
+        return session_queries.session_numbers(self._connection, key)
 
     def packs(
         self, pair_id: int, after_pack: int = 0, photos: Ids | None = None, last_pack: int = LAST_ID
@@ -266,7 +280,7 @@ class CatalogReader:
 
     def summary(self) -> Summary:
         """What is in the archive, for a person."""
-        return summarize(self._connection, self._path)
+        return summarize(self._connection, self._place)
 
     def _ids(self, query: str, *parameters: object) -> Ids:
         rows = self._connection.execute(query, parameters)
@@ -276,8 +290,18 @@ class CatalogReader:
         return int(self._connection.execute(query, parameters).fetchone()[0])
 
 
-def open_to_read(path: Path) -> sqlite3.Connection:
+def narrowed(connection: sqlite3.Connection, place: Place, wearers: tuple[int, ...]) -> sqlite3.Connection:
+    """The connection, or one over it, that sees these wearers alone."""
+    if isinstance(place, Path):
+        return scoping.narrowed(connection, wearers)
+    scoping.narrow_postgres(connection, wearers)
+    return connection
+
+
+def open_to_read(path: Place) -> sqlite3.Connection:
     """A connection inside a read transaction, to a catalog of the schema that this version reads."""
+    if not isinstance(path, Path):
+        return path.connect_to_read()
     if not path.exists():
         raise _no_archive(path)
     connection = connect_to_read(path)

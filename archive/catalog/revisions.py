@@ -29,9 +29,17 @@ def stored_revision(connection: sqlite3.Connection, path: Path) -> str | None:
         return None
     if "alembic_version" not in tables:
         raise ArchiveError(f"{path} is not a catalog of this program; choose another folder with --home")
-    row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-    revision = str(row[0]) if row else None
+    return known(connection.execute("SELECT version_num FROM alembic_version").fetchone(), path)
+
+
+def known(row: tuple[str] | None, place: object) -> str:
+    """The revision that the one row of alembic names.
+
+    Raises:
+        CatalogTooNew: it is none of ours.
+    """
+    revision = row[0] if row else None
     if revision not in REVISIONS:
-        message = f"{path} was written by a newer version (schema {revision}, known {HEAD}); update this program"
+        message = f"{place} was written by a newer version (schema {revision}, known {HEAD}); update this program"
         raise CatalogTooNew(message)
     return revision

@@ -3,7 +3,7 @@
 # No `from __future__ import annotations`: SQLAlchemy reads these annotations when the classes are made.
 from typing import ClassVar
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, MetaData, Text, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, MetaData, Text, UniqueConstraint, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 NAMING = {
@@ -15,11 +15,18 @@ NAMING = {
 }
 
 
+NUMBER = BigInteger().with_variant(Integer(), "sqlite")
+"""Whole numbers of 64 bits: SQLite's own, and in PostgreSQL not the 32 bits of its INTEGER."""
+
+
+NOBODY = text("0")
+
+
 class Row(DeclarativeBase):
     """What all rows share."""
 
     metadata = MetaData(naming_convention=NAMING)
-    type_annotation_map: ClassVar[dict[object, object]] = {str: Text}
+    type_annotation_map: ClassVar[dict[object, object]] = {str: Text, int: NUMBER}
 
 
 class StateRow(Row):
@@ -61,16 +68,18 @@ class PhotoRow(Row):
     added_generation         the commit that brought it
     session_id, number, mono_ms   which photo of which session of the wearable it is, and the session's clock then
     condition                whole or damaged, by the digest that the wearable gave its photo; null where it gave none
+    wearer                   whose it is; two wearers may have the same file, each as a photo of his own
     """
 
     __tablename__ = "photos"
     __table_args__ = (
-        UniqueConstraint("digest"),
+        UniqueConstraint("digest", "wearer"),
         CheckConstraint("length(digest) = 32", name="digest_is_sha256"),
         CheckConstraint("captured_offset_minutes BETWEEN -1440 AND 1440", name="offset_within_a_day"),
         Index(None, "captured_at_us"),
         Index(None, "camera", "captured_at_us"),
         Index(None, "session_id", "number"),
+        Index(None, "wearer", "captured_at_us"),
         {"sqlite_autoincrement": True},
     )
 
@@ -90,6 +99,17 @@ class PhotoRow(Row):
     number: Mapped[int | None]
     mono_ms: Mapped[int | None]
     condition: Mapped[str | None]
+    wearer: Mapped[int] = mapped_column(server_default=NOBODY)
+
+
+class WearerRow(Row):
+    """Somebody who wears a camera. Nobody in particular, whose photos most archives hold, has no row and the id 0."""
+
+    __tablename__ = "wearers"
+    __table_args__ = (UniqueConstraint("name"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
 
 
 class SessionRow(Row):
@@ -238,13 +258,14 @@ class TextRow(Row):
 
 
 class ThingRow(Row):
-    """A thing that was taught, by the name that a query may say."""
+    """A thing that a wearer taught, by the name that a query of his may say."""
 
     __tablename__ = "things"
-    __table_args__ = (UniqueConstraint("name"), {"sqlite_autoincrement": True})
+    __table_args__ = (UniqueConstraint("wearer", "name"), {"sqlite_autoincrement": True})
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str]
+    wearer: Mapped[int] = mapped_column(server_default=NOBODY)
 
 
 class ExemplarRow(Row):

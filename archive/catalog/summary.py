@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archive.catalog import queries, values
@@ -11,8 +12,8 @@ from archive.types import CaptureSource, Mark
 if TYPE_CHECKING:
     import sqlite3
     from datetime import datetime
-    from pathlib import Path
 
+    from archive.catalog.driver import Place
     from archive.types import Pair
 
 
@@ -52,8 +53,8 @@ class Summary:
     marks: dict[Mark, int]
 
 
-def summarize(connection: sqlite3.Connection, path: Path) -> Summary:
-    """Sum the catalog at `path` up, as the connection sees it."""
+def summarize(connection: sqlite3.Connection, place: Place) -> Summary:
+    """Sum the catalog at `place` up, as the connection sees it."""
     photos, original_bytes, first, last = connection.execute(
         "SELECT count(*), coalesce(sum(size), 0), min(captured_at_us), max(captured_at_us) FROM photos"
     ).fetchone()
@@ -70,7 +71,7 @@ def summarize(connection: sqlite3.Connection, path: Path) -> Summary:
         damaged=damaged,
         sources=sources,
         original_bytes=original_bytes,
-        database_bytes=_bytes_on_disk(path),
+        database_bytes=_bytes_on_disk(connection, place),
         answering=_progress(connection, answering),
         wanted=_progress(connection, wanted) if wanted != answering else None,
         marks={Mark(name): count for name, count in marked},
@@ -96,6 +97,10 @@ def _progress(connection: sqlite3.Connection, numbered: tuple[int, Pair] | None)
     )
 
 
-def _bytes_on_disk(path: Path) -> int:
+def _bytes_on_disk(connection: sqlite3.Connection, path: Place) -> int:
+    if not isinstance(path, Path):
+        from archive.catalog.postgres import bytes_held
+
+        return bytes_held(connection)
     files = (path, path.with_name(f"{path.name}-wal"))
     return sum(file.stat().st_size for file in files if file.exists())

@@ -39,10 +39,10 @@ def things(connection: sqlite3.Connection, space: str) -> list[Thing]:
     return found
 
 
-def thing_id(connection: sqlite3.Connection, name: str) -> int | None:
-    """The id of the thing of that name, whatever its case."""
+def thing_id(connection: sqlite3.Connection, name: str, wearer: int) -> int | None:
+    """The id of a wearer's thing of that name, whatever its case."""
     wanted = name.casefold()
-    rows = connection.execute("SELECT id, name FROM things ORDER BY id")
+    rows = connection.execute("SELECT id, name FROM things WHERE wearer = ? ORDER BY id", (wearer,))
     return next((int(number) for number, known in rows if known.casefold() == wanted), None)
 
 

@@ -5,32 +5,24 @@ The functions that write run inside the transaction that their caller has begun.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, update
-from sqlalchemy.dialects.sqlite import insert
 
 from archive.catalog import values
+from archive.catalog.engine import new_row
 from archive.catalog.rows import AnchorRow, PhotoRow, SessionRow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Insert
+    from sqlalchemy.sql.dml import ReturningInsert
 
     from archive.sessions import Session, SessionPlace
     from archive.types import CaptureTime
 
-_NEW_SESSION = insert(SessionRow)
-_SESSION = _NEW_SESSION.on_conflict_do_update(
-    index_elements=["device", "number", "nonce"],
-    set_={name: _NEW_SESSION.excluded[name] for name in ("sleep", "last_mono_ms", "begun_after_ms", "begun_before_ms")},
-).returning(SessionRow.id)
-_NEW_ANCHOR = insert(AnchorRow)
-_ANCHOR = _NEW_ANCHOR.on_conflict_do_update(
-    index_elements=["session_id", "source", "mono_ms"],
-    set_={name: _NEW_ANCHOR.excluded[name] for name in ("utc_ms", "error_ms")},
-)
 _TIME = update(PhotoRow).where(PhotoRow.id == bindparam("photo_id"))
 
 
@@ -45,10 +37,11 @@ def upsert_session(connection: Connection, session: Session) -> int:
         "begun_after_ms": session.begun_after_ms,
         "begun_before_ms": session.begun_before_ms,
     }
-    session_id = int(connection.execute(_SESSION, row).scalar_one())
+    dialect = connection.dialect.name
+    session_id = int(connection.execute(_session(dialect), row).scalar_one())
     anchors = [anchor._asdict() | {"session_id": session_id} for anchor in session.anchors]
     if anchors:
-        connection.execute(_ANCHOR, anchors)
+        connection.execute(_anchor(dialect), anchors)
     return session_id
 
 
@@ -65,6 +58,22 @@ def place_photo(
     """Say where a photo stands that was taken in before anybody knew."""
     row = {**place._asdict(), "condition": condition, "captured_offset_minutes": capture.offset_minutes}
     connection.execute(_TIME, {"photo_id": photo_id, **row, **_time_columns(capture)})
+
+
+@cache
+def _session(dialect: str) -> ReturningInsert[Any]:
+    new = new_row(dialect, SessionRow)
+    changed = ("sleep", "last_mono_ms", "begun_after_ms", "begun_before_ms")
+    return new.on_conflict_do_update(
+        index_elements=["device", "number", "nonce"], set_={name: new.excluded[name] for name in changed}
+    ).returning(SessionRow.id)
+
+
+@cache
+def _anchor(dialect: str) -> Insert:
+    new = new_row(dialect, AnchorRow)
+    changed = {name: new.excluded[name] for name in ("utc_ms", "error_ms")}
+    return new.on_conflict_do_update(index_elements=["session_id", "source", "mono_ms"], set_=changed)
 
 
 def _time_columns(capture: CaptureTime) -> dict[str, int | str | None]:

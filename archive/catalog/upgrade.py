@@ -5,6 +5,7 @@ alembic costs half a second to import, so the stored revision is compared with a
 
 from __future__ import annotations
 
+import os
 from contextlib import closing
 from importlib.resources import files
 from pathlib import Path
@@ -22,6 +23,16 @@ from archive.errors import ArchiveError, CatalogDamaged
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+
+    from archive.catalog.driver import Place
+
+
+def bring_place_to_head(place: Place) -> None:
+    """The same as below for a catalog of either kind; a PostgreSQL needs no lock of ours."""
+    if isinstance(place, Path):
+        bring_to_head(place)
+    else:
+        place.bring_to_head(script_location())
 
 
 def bring_to_head(path: Path, scripts: Path | None = None) -> None:
@@ -56,18 +67,11 @@ def migrate(path: Path, revision: str, scripts: Path) -> None:
 
     With foreign keys on, SQLite would delete every child row of a table that a migration rebuilds.
     """
-    from alembic import command
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", str(scripts).replace("%", "%%"))
     engine = writing_engine(path, foreign_keys=False)
     try:
         with engine.begin() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, revision)
+            run_migrations(connection, revision, scripts)
             _refuse_orphans(connection, path)
-            connection.execute(text("UPDATE state SET generation = generation + 1, nonce = randomblob(16)"))
     except SQLAlchemyError as error:
         reason = getattr(error, "orig", None) or error
         message = (
@@ -76,6 +80,19 @@ def migrate(path: Path, revision: str, scripts: Path) -> None:
         raise ArchiveError(message) from error
     finally:
         engine.dispose()
+
+
+def run_migrations(connection: Connection, revision: str, scripts: Path) -> None:
+    """Run the migrations up to `revision` inside the transaction that `connection` has begun; it counts as a commit."""
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(scripts).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+    counted = text("UPDATE state SET generation = generation + 1, nonce = :nonce")
+    connection.execute(counted, {"nonce": os.urandom(16)})
 
 
 def script_location() -> Path:

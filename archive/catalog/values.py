@@ -21,7 +21,12 @@ def microseconds(moment: datetime) -> int:
 
 def moment(us: int | None) -> datetime | None:
     """The UTC moment that many microseconds after 1970."""
-    return None if us is None else EPOCH + us * MICROSECOND
+    return None if us is None else utc(us)
+
+
+def utc(us: int) -> datetime:
+    """The same for a moment that is known."""
+    return EPOCH + us * MICROSECOND
 
 
 def photo(columns: Columns) -> Photo:

@@ -6,49 +6,49 @@ Every write is one transaction, durable on return, and counts: the generation go
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from sqlalchemy import bindparam, delete, update
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from archive.catalog import dropping, erasing, queries, taught
-from archive.catalog.driver import BUSY_TIMEOUT_MS, archive_error, archive_errors, sqlite_module
-from archive.catalog.engine import writing_engine
+from archive.catalog import dropping, erasing, postgres, purging, queries, scoping, session_queries
+from archive.catalog.driver import archive_errors, meaning
+from archive.catalog.engine import engine_of
 from archive.catalog.inserts import (
-    insert_exemplar,
-    insert_exemplar_vector,
     insert_marks,
     insert_pack,
     insert_pair,
     insert_photo,
     insert_shard,
     insert_source,
-    insert_thing,
+    insert_wearer,
 )
+from archive.catalog.lessons import Lessons
+from archive.catalog.new_photo import NewPhoto, PhotoIsKnown
 from archive.catalog.packing import MAX_SIDE
 from archive.catalog.queries import LAST_ID
-from archive.catalog.rows import ExemplarRow, PackRow, PairRow, ShardRow, StateRow, ThingRow
+from archive.catalog.rows import PackRow, PairRow, ShardRow, StateRow
 from archive.catalog.timing import place_photo, update_times, upsert_session
-from archive.catalog.upgrade import bring_to_head
+from archive.catalog.upgrade import bring_place_to_head
 from archive.errors import PhotoError, SpaceMismatch
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
     from types import TracebackType
     from typing import Self
 
     from sqlalchemy import Engine
 
+    from archive.catalog.driver import Place
     from archive.catalog.queries import Span, State
     from archive.sessions import Session, SessionKey, SessionPlace
-    from archive.things import NewExemplar
-    from archive.types import Box, CaptureTime, Mark, Pack, Pair, Photo, Shard, Vectors
+    from archive.types import CaptureTime, Pack, Pair, Photo, Shard
 
-CHECKPOINT_PATIENCE_MS = 2_000
+__all__ = ["Catalog", "NewPhoto"]
 
 _COUNT_COMMIT = (
     update(StateRow)
@@ -59,54 +59,40 @@ _COUNT_COMMIT = (
 _DROP_PACK = delete(PackRow).where(PackRow.pair_id == bindparam("pair"), PackRow.photo_id == bindparam("photo"))
 
 
-@dataclass(frozen=True, slots=True)
-class NewPhoto:
-    """A photo that is about to be added, and where it was found.
-
-    `digest` is the sha256 in hex of its `size` bytes; width and height are those of the upright photo. `name` and
-    `path` (relative to the source) are bytes as the system gave them; `modified` is in seconds since 1970. A photo of
-    the wearable has a `place` in its session, and a `condition`, whole or damaged, by its own digest.
-    """
-
-    digest: str
-    suffix: str
-    size: int
-    capture: CaptureTime
-    camera: str | None
-    width: int
-    height: int
-    name: bytes
-    path: bytes
-    modified: float | None
-    marks: tuple[Mark, ...] = ()
-    place: SessionPlace | None = None
-    condition: str | None = None
-
-
-class Catalog:
+class Catalog(Lessons):
     """The catalog, for its one writer. Use it in a `with` block, inside `writer_lock`.
 
     The block is also where SQLite's errors become errors of the archive.
     """
 
-    def __init__(self, engine: Engine, path: Path) -> None:
+    def __init__(self, engine: Engine, place: Place) -> None:
         self._engine = engine
-        self._path = path
+        self._place = place
         self._connection = engine.connect()
+        self.wearer = 0
+        """Whose photos and things are added, and known again; 0 where they are nobody's in particular."""
 
     @classmethod
-    def open(cls, path: Path) -> Self:
-        """Open the catalog at `path`; create it, or upgrade it, where that is needed.
+    def open(cls, place: Place) -> Self:
+        """Open the catalog at `place`, a file or a PostgreSQL; create it, or upgrade it, where that is needed.
 
         Raises:
             CatalogTooNew: a later version wrote it.
         """
-        bring_to_head(path)
-        with archive_errors(path):
+        bring_place_to_head(place)
+        with archive_errors(place):
             try:
-                return cls(writing_engine(path), path)
+                return cls(engine_of(place), place)
             except DBAPIError as error:
                 raise error.orig or error from error
+
+    def write_for(self, name: str) -> None:
+        """Add photos and things to those of this wearer from now on, who is added if nobody has that name."""
+        found = scoping.wearer_id(self._driver, name)
+        if found is None:
+            with self._write():  # nobody else writes in here, but somebody may have before
+                found = scoping.wearer_id(self._driver, name) or insert_wearer(self._connection, name)
+        self.wearer = found
 
     def close(self) -> None:
         """Let go of the file."""
@@ -121,8 +107,8 @@ class Catalog:
     ) -> None:
         self.close()
         cause = error.orig if isinstance(error, DBAPIError) else error
-        if isinstance(cause, sqlite_module().Error):
-            raise archive_error(cause, self._path) from error
+        if cause is not None and (meant := meaning(cause, self._place)):
+            raise meant from error
 
     @property
     def uuid(self) -> str:
@@ -135,29 +121,46 @@ class Catalog:
         return queries.state(self._driver)
 
     def photo_id(self, digest: str) -> int | None:
-        """The id of the photo with that sha256 in hex."""
-        return queries.photo_id(self._driver, digest)
+        """The id of the wearer's photo with that sha256 in hex."""
+        return queries.photo_id(self._driver, digest, self.wearer)
+
+    @contextmanager
+    def letting_go(self, digest: str) -> Iterator[bool]:
+        """Whether nobody has a photo of that sha256 in hex any more; no machine can add one while the block runs."""
+        with self._write() if self.is_shared else nullcontext():
+            yield not self.is_held(digest)
+
+    def is_held(self, digest: str) -> bool:
+        """Whether anybody has the photo with that sha256 in hex."""
+        return queries.photo_id(self._driver, digest) is not None
 
     def is_known_at(self, path: bytes, size: int) -> bool:
         """Whether a photo of that size was found at that path of a source before; it may be another one by now."""
-        query = "SELECT 1 FROM sources s JOIN photos p ON p.id = s.photo_id WHERE s.path = ? AND p.size = ?"
-        return self._driver.execute(query, (path, size)).fetchone() is not None
+        query = """SELECT 1 FROM sources s JOIN photos p ON p.id = s.photo_id
+                   WHERE s.path = ? AND p.size = ? AND p.wearer = ?"""
+        return self._driver.execute(query, (path, size, self.wearer)).fetchone() is not None
 
     def add_photo(self, new: NewPhoto, pair_id: int, pack: Pack) -> int:
         """Add a photo, its source and its segments in one transaction; its new id. The pack's own photo id is not read.
 
         Raises:
             PhotoError: the photo is too long for a box to describe.
+            PhotoIsKnown: the wearer has it.
         """
         if max(new.width, new.height) > MAX_SIDE:
             raise PhotoError(f"it is longer than {MAX_SIDE:,} pixels")
         self._refuse_other_space(pair_id, pack)
-        with self._write() as generation:
-            erasing.unmark(self._connection, self._driver, new.digest)
-            photo_id = insert_photo(self._connection, new, generation)
-            insert_source(self._connection, photo_id, new.name, new.path, new.modified)
-            insert_marks(self._connection, photo_id, new.marks)
-            insert_pack(self._connection, replace(pack, photo_id=photo_id), pair_id)
+        try:
+            with self._write() as generation:
+                erasing.unmark(self._connection, self._driver, new.digest, self.wearer)
+                photo_id = insert_photo(self._connection, new, generation, self.wearer)
+                insert_source(self._connection, photo_id, new.name, new.path, new.modified)
+                insert_marks(self._connection, photo_id, new.marks)
+                insert_pack(self._connection, replace(pack, photo_id=photo_id), pair_id)
+        except IntegrityError as error:
+            if (known := self.photo_id(new.digest)) is None:
+                raise
+            raise PhotoIsKnown(known) from error
         return photo_id
 
     def add_source(self, photo_id: int, name: bytes, path: bytes, modified: float | None) -> bool:
@@ -165,21 +168,26 @@ class Catalog:
         query = "SELECT 1 FROM sources WHERE photo_id = ? AND path = ?"
         if self._driver.execute(query, (photo_id, path)).fetchone():
             return False
-        with self._write():
-            insert_source(self._connection, photo_id, name, path, modified)
+        try:
+            with self._write():
+                insert_source(self._connection, photo_id, name, path, modified)
+        except IntegrityError:
+            if self._driver.execute(query, (photo_id, path)).fetchone() is None:
+                raise
+            return False  # another machine was quicker
         return True
 
     def sessions(self) -> dict[int, Session]:
         """Every session of the wearable by id, in the order in which they were met."""
-        return queries.sessions(self._driver)
+        return session_queries.sessions(self._driver)
 
     def session_photos(self, session_id: int) -> dict[int, int | None]:
         """The session's clock at the shutter of each of its photos, by photo id."""
-        return queries.session_photos(self._driver, session_id)
+        return session_queries.session_photos(self._driver, session_id)
 
     def session_numbers(self, key: SessionKey) -> set[int]:
         """The numbers of a session's photos that are in."""
-        return queries.session_numbers(self._driver, key)
+        return session_queries.session_numbers(self._driver, key, self.wearer)
 
     def keep_sessions(self, sessions: Iterable[Session], times: Mapping[int, CaptureTime]) -> list[int]:
         """Keep what is known of sessions, and the times that photos (by id) get from it, in one transaction; their ids.
@@ -192,7 +200,7 @@ class Catalog:
 
     def is_placed(self, photo_id: int) -> bool:
         """Whether it is known where in its session a photo stands."""
-        return queries.is_placed(self._driver, photo_id)
+        return session_queries.is_placed(self._driver, photo_id)
 
     def place_photo(self, photo_id: int, place: SessionPlace, capture: CaptureTime, condition: str | None) -> None:
         """Say where a photo stands that was taken in before anybody knew."""
@@ -296,14 +304,18 @@ class Catalog:
             for shard in added:
                 insert_shard(self._connection, pair_id, shard, generation)
 
-    def erase(self, digests: Sequence[str]) -> None:
+    def owners(self, pair_id: int, first: int, last: int) -> dict[int, int] | None:
+        """Whose the photos of some packs are, by photo id, nobody's left out; None where there are no wearers."""
+        return queries.owners(self._driver, pair_id, first, last)
+
+    def erase(self, ids: Sequence[int]) -> None:
         """Erase the rows of these photos in one transaction; their files and SQLite's log are the caller's to clear."""
         with self._write():
-            erasing.erase_photos(self._connection, self._driver, list(digests))
+            erasing.erase_photos(self._connection, self._driver, ids)
 
     def is_forgotten(self, digest: str) -> bool:
-        """Whether a photo of that sha256 in hex was forgotten, and not taken in again since."""
-        return queries.is_forgotten(self._driver, digest)
+        """Whether the wearer forgot a photo of that sha256 in hex, and did not take it in again since."""
+        return queries.is_forgotten(self._driver, digest, self.wearer)
 
     def erasures(self) -> list[str | None]:
         """The digests of photos whose files are still to be erased; None where only the log is to be emptied."""
@@ -321,7 +333,7 @@ class Catalog:
 
     def rewrite(self) -> None:
         """Write every page anew, so that nothing of a deleted row can be left inside one; needs room for a copy."""
-        dropping.rewrite(self._driver, self._path.parent)
+        purging.rewrite(self._driver, self._place)
 
     def pairs(self) -> dict[int, Pair]:
         """Every pair that the archive has known, by id."""
@@ -332,58 +344,28 @@ class Catalog:
         with self._write():
             return dropping.drop_pair(self._connection, pair_id, most)
 
-    def teach(self, name: str, new: Sequence[NewExemplar]) -> int:
-        """Add pictures of a thing, which is new if no thing has that name; how many it has now."""
-        with self._write():
-            thing_id = taught.thing_id(self._driver, name)
-            if thing_id is None:
-                thing_id = insert_thing(self._connection, name)
-            for exemplar in new:
-                exemplar_id = insert_exemplar(self._connection, thing_id, exemplar)
-                insert_exemplar_vector(self._connection, exemplar_id, exemplar.space, exemplar.vector)
-        return taught.exemplar_count(self._driver, thing_id)
-
-    def unteach(self, name: str, number: int | None = None) -> bool:
-        """Forget a thing, or its picture of that number, counted from 1; False if there is no such.
-
-        With its last picture a thing goes too.
-        """
-        thing_id = taught.thing_id(self._driver, name)
-        if thing_id is None:
-            return False
-        ids = taught.exemplar_ids(self._driver, thing_id)
-        if number is not None and not 1 <= number <= len(ids):
-            return False
-        with self._write():
-            if number is None or len(ids) == 1:
-                self._connection.execute(delete(ThingRow).where(ThingRow.id == thing_id))
-            else:
-                self._connection.execute(delete(ExemplarRow).where(ExemplarRow.id == ids[number - 1]))
-        return True
-
-    def exemplars_without_vector(self, space: str) -> list[tuple[int, bytes, Box]]:
-        """The exemplars that this space has not seen: id, JPEG, and the box in it."""
-        return taught.without_vector(self._driver, space)
-
-    def exemplars_of(self, photo_id: int) -> list[bytes]:
-        """The JPEGs of the exemplars that were taken from a photo."""
-        return taught.pictures_of_photo(self._driver, photo_id)
-
-    def add_exemplar_vector(self, exemplar_id: int, space: str, vector: Vectors) -> None:
-        """Add what a space makes of a stored exemplar."""
-        with self._write():
-            insert_exemplar_vector(self._connection, exemplar_id, space, vector)
-
     def checkpoint(self) -> bool:
         """Move SQLite's log into the main file and empty it; False if a reader kept it from finishing."""
-        self._driver.execute(f"PRAGMA busy_timeout = {CHECKPOINT_PATIENCE_MS}")
-        busy = self._driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-        self._driver.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-        return not busy
+        return purging.empty_log(self._driver, self._place)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Be the only one that shelves or erases. A file has one writer anyhow; machines that share a server wait."""
+        if self.is_shared:
+            with postgres.alone(self._driver):
+                yield
+        else:
+            yield
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other machines may write at the same time."""
+        return not isinstance(self._place, Path)
 
     @property
     def _driver(self) -> sqlite3.Connection:
-        return cast("sqlite3.Connection", self._connection.connection.driver_connection)
+        connection = self._connection.connection.driver_connection
+        return postgres.as_driver(connection) if self.is_shared else cast("sqlite3.Connection", connection)
 
     @contextmanager
     def _write(self) -> Iterator[int]:

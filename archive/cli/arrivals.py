@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from archive.aftercare import Outcome
-    from archive.ingest import Report
+    from archive.ingest_report import Report
     from archive.provenance import SessionAudit
 
 SESSIONS_LISTED = 20

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from archive.cli.options import as_json, common
+from archive.cli.options import as_json, common, wearer
 
 if TYPE_CHECKING:
     from archive.erasure import Receipt
@@ -41,6 +41,7 @@ Exit code: 0 erased (the words say so where the last bytes wait for a reader), 3
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--verify", is_flag=True, help="Look through every file of the archive for what may be left.")
 @as_json
+@wearer
 @common
 def command(
     names: tuple[str, ...],

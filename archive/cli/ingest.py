@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 import click
 
 from archive.cli import share
-from archive.cli.options import as_json, common, pair_parts
+from archive.cli.options import as_json, common, pair_parts, wearer
 from archive.settings import PairChoice
 
 if TYPE_CHECKING:
     from archive.aftercare import Care, Outcome
     from archive.cli.progress import Bar
-    from archive.ingest import Destination, Report
+    from archive.ingest import Destination
+    from archive.ingest_report import Report
     from archive.progress import Watcher
     from archive.provenance import Start
     from archive.settings import Settings
@@ -33,6 +34,7 @@ Examples:
   archive ingest /media/card
   archive ingest ~/Pictures/today IMG_0042.jpg --dry-run
   archive ingest --segmenter FastSAM-s.pt --embedder my-clip/ /media/card
+  archive ingest s3://bucket/folder
   archive ingest            finish what an interrupted run left
 The wearable's card:
   archive ingest /media/card --starts 08:10            when it was switched on, where its clock was never told
@@ -74,6 +76,7 @@ Exit code: 0 all photos are in, 1 some files could not be read, 2 wrong usage, 3
 @click.option("--no-reembed", is_flag=True, help="Where another pair was chosen, leave its work for another time.")
 @pair_parts
 @as_json
+@wearer
 @common
 def command(
     sources: tuple[Path, ...],
@@ -94,14 +97,15 @@ def command(
 ) -> int:
     """Copy photos from a card or folder, find the things in them, remember where they were.
 
-    SOURCE is a card's mount point, a folder (with all its subfolders) or a single file.
+    SOURCE is a card's mount point, a folder (with all its subfolders), a single file, or a folder of an object store.
     """
-    from archive import aftercare, bootstrap, ingest, parts
+    from archive import aftercare, bootstrap, parts
     from archive.cli.progress import bar
+    from archive.ingest_report import Report
     from archive.progress import Told
 
     began = perf_counter()
-    report = ingest.Report()
+    report = Report()
     outcomes: dict[Path, Outcome] = {}
     care = aftercare.Care(sync_clock=sync_clock, free=free, eject=eject)
     told = [_start(text) for text in starts]
@@ -148,10 +152,14 @@ def _start(text: str) -> Start:
 
 def _refuse_impossible(sources: tuple[Path, ...], care: Care, *, ask: bool) -> None:
     """End the run before it has begun where its end could not be reached."""
-    from archive import aftercare, ingest
+    from archive import aftercare, ingest, remote_source
     from archive.cli import arrivals
 
     for source in sources:
+        if remote_source.url_of(source):
+            if care.is_asked:
+                raise click.UsageError(f"--sync-clock, --free and --eject are for a card, not for {source}")
+            continue
         ingest.Source.at(source)  # a mistyped name ends the run before anything is begun
         aftercare.refuse_impossible(source, care)
     if care.is_asked and not sources:
@@ -173,12 +181,13 @@ def _ingest(
     outcomes: dict[Path, Outcome],
     watcher: Watcher,
 ) -> None:
-    from archive import aftercare, ingest
+    from archive import aftercare, bootstrap, ingest
 
     if not sources:
         ingest.adopt(destination, report, watcher, starts)
     for source in sources:
-        ingest.ingest(source, destination, report, watcher, starts)
+        for folder in bootstrap.arriving(source):
+            ingest.ingest(folder, destination, report, watcher, starts)
     for source in sources if care.is_asked else ():
         now = datetime.now().astimezone()
         outcomes[source] = aftercare.look_after(source, care, destination.catalog, destination.originals, now, watcher)
@@ -200,7 +209,8 @@ def _rehearse(
         raise click.UsageError("--dry-run needs a SOURCE to look at")
     with bootstrap.holdings(settings, even_forgotten=even_forgotten) as known, bootstrap.decoder() as decode:
         for source in sources:
-            ingest.rehearse(source, settings.home, known, decode, report, watcher)
+            for folder in bootstrap.arriving(source):
+                ingest.rehearse(folder, settings.home, known, decode, report, watcher)
         for source in sources if care.is_asked else ():
             outcomes[source] = aftercare.rehearse(source, care, known.forgotten, watcher)
 

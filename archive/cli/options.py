@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,12 +16,35 @@ if TYPE_CHECKING:
     Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-def _resolved(_context: click.Context, _option: click.Parameter, value: Path | None) -> settings.Settings:
-    return settings.resolve(value)
+CONFIG = "archive.config"
+WEARERS = "archive.wearers"
+
+
+def _resolved(context: click.Context, _option: click.Parameter, value: Path | None) -> settings.Settings:
+    resolved = replace(settings.resolve(value), wearers=context.meta.get(WEARERS, ()))
+    if (config := context.meta.get(CONFIG)) is None:
+        return resolved
+    from archive import configuration
+
+    return replace(resolved, cluster=configuration.read(config))
+
+
+def _keep_config(context: click.Context, _option: click.Parameter, value: Path | None) -> None:
+    context.meta[CONFIG] = value
 
 
 def common(command: Command) -> Command:
-    """`--home`, which arrives as resolved settings, and `--verbose`, which the one catcher of errors reads."""
+    """`--home` with `--config`, which arrive as settings, and `--verbose`, which the one catcher of errors reads."""
+    command = click.option(
+        "--config",
+        metavar="FILE",
+        type=click.Path(path_type=Path, dir_okay=False),
+        envvar=settings.CONFIG_VARIABLE,
+        is_eager=True,  # it is a part of what --home resolves to
+        expose_value=False,
+        callback=_keep_config,
+        help="For more than one machine: a TOML file that names its parts. [env: ARCHIVE_CONFIG]",
+    )(command)
     command = click.option(
         "--home",
         "settings",
@@ -29,6 +53,25 @@ def common(command: Command) -> Command:
         help="The archive's folder. [default: $ARCHIVE_HOME, else the system's place for user files]",
     )(command)
     return verbose(command)
+
+
+def wearer(command: Command) -> Command:
+    """`--wearer`, which arrives within the settings."""
+    return click.option(
+        "--wearer",
+        metavar="NAME",
+        multiple=True,
+        is_eager=True,  # it is a part of what --home resolves to
+        expose_value=False,
+        callback=_keep_wearers,
+        help="Whose photos are meant, where an archive holds more than one person's. [default: --config's wearer]",
+    )(command)
+
+
+def _keep_wearers(context: click.Context, option: click.Parameter, names: tuple[str, ...]) -> None:
+    if not all(name.strip() and name.isprintable() for name in names):
+        raise click.BadParameter("a wearer's name is a text that can be printed", context, option)
+    context.meta[WEARERS] = tuple(name.strip() for name in names)
 
 
 def verbose(command: Command) -> Command:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from archive.cli.options import as_json, common
+from archive.cli.options import as_json, common, wearer
 
 if TYPE_CHECKING:
     from archive.settings import Settings
@@ -78,6 +78,7 @@ Exit code: 0 something was seen, 1 nothing was, 2 wrong usage, 3 an error of the
 @click.option("--open", "opens", is_flag=True, help="Open the photo of the last sighting in the system's viewer.")
 @click.option("--picture/--no-picture", default=True, help="Draw that photo in the terminal. [default: picture]")
 @as_json
+@wearer
 @common
 def command(
     text: tuple[str, ...],
@@ -124,7 +125,9 @@ def command(
         sort=Sort(sort),
         explain=explain,
     )
-    served = None if likes or like_hits else remote.ask(query, settings.home)
+    # A server of this home may be another wearer's.
+    apart = settings.wearers or settings.cluster
+    served = None if likes or like_hits or apart else remote.ask(query, settings.home)
     answer = served.answer if served else asking.ask(query, settings, likes, like_hits)
     total = round((perf_counter() - began) * 1000, 1)
     spent = answer.took_ms.get("embed", 0.0) + answer.took_ms.get("search", 0.0)
@@ -149,7 +152,7 @@ def command(
     if save is not None:
         click.echo(f"saved {saved} picture{'' if saved == 1 else 's'} to {save}", err=True)
     if opens and answer.sightings:
-        pictures.open_viewer(locate(answer.sightings[0].hit.photo))
+        pictures.open_viewer(bootstrap.local(settings, answer.sightings[0].hit.photo))
     return 0 if answer.verdict in {Verdict.SEEN, Verdict.MAYBE} else NOTHING_SEEN
 
 

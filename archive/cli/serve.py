@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from archive.cli.options import as_json, common
+from archive.cli.options import as_json, common, wearer
 
 if TYPE_CHECKING:
     from archive.settings import Settings
@@ -36,6 +36,7 @@ Ctrl-C stops it.
 @click.option("--port", type=click.IntRange(0, 65535), default=PORT, show_default=True, help="Port to listen on.")
 @click.option("--address", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @as_json
+@wearer
 @common
 def command(port: int, address: str, settings: Settings, *, as_json: bool) -> int:
     """Show the archive as a page in the browser, and as a JSON API."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from archive.cli.calendar import WEEKS, drawn
-from archive.cli.options import as_json, common
+from archive.cli.options import as_json, common, wearer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +30,7 @@ Examples:
 """
 )
 @as_json
+@wearer
 @common
 def command(settings: Settings, *, as_json: bool) -> None:
     """Show what is in the archive, how big it is, and what is pending."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from archive.cli.options import as_json, common
+from archive.cli.options import as_json, common, wearer
 
 if TYPE_CHECKING:
     from archive.settings import Settings
@@ -53,6 +53,7 @@ def command() -> None:
 @click.argument("files", nargs=-1, metavar="[FILE[@left,top,right,bottom]]...")
 @click.option("--hit", "ranks", metavar="N", type=click.IntRange(1), multiple=True, help="Hit N of the last answer.")
 @as_json
+@wearer
 @common
 def teach(name: str, files: tuple[str, ...], ranks: tuple[int, ...], settings: Settings, *, as_json: bool) -> None:
     """Keep pictures of the thing called NAME."""
@@ -74,6 +75,7 @@ def teach(name: str, files: tuple[str, ...], ranks: tuple[int, ...], settings: S
 
 @command.command("list")
 @as_json
+@wearer
 @common
 def list_things(settings: Settings, *, as_json: bool) -> None:
     """List every thing that was taught."""
@@ -96,6 +98,7 @@ def list_things(settings: Settings, *, as_json: bool) -> None:
     help="Save the pictures into this folder, with the boxes drawn.",
 )
 @as_json
+@wearer
 @common
 def show(name: str, save: Path | None, settings: Settings, *, as_json: bool) -> None:
     """Show the pictures of the thing called NAME."""
@@ -120,6 +123,7 @@ def show(name: str, save: Path | None, settings: Settings, *, as_json: bool) -> 
 @command.command()
 @click.argument("name")
 @click.option("--picture", "number", metavar="N", type=click.IntRange(1), help="Only this picture of it.")
+@wearer
 @common
 def remove(name: str, number: int | None, settings: Settings) -> None:
     """Forget the thing called NAME, or one of its pictures, for good."""

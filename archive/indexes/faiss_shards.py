@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from archive import sealing
 from archive.disk import sync
 from archive.indexes import container, engines
 from archive.indexes.rows import belonging_to, checked, checked_query, matches, nearest
@@ -67,8 +68,11 @@ class FaissIndex:
     longer has: clustered shards name candidates, and these vectors decide. Without it their scores are near, not
     exact. `words` gives vectors of texts like those that are asked, when the first clustered shard is built.
 
-    Only the holder of the archive's writer lock may call `add`, `remove`, `sweep` and `unlearn`.
+    Only the holder of the archive's writer lock may call `add`, `remove`, `sweep` and `unlearn`. Wearers are not kept
+    apart.
     """
+
+    largest = sealing.LARGEST
 
     def __init__(
         self,
@@ -112,7 +116,7 @@ class FaissIndex:
         self._healthy()
         return [shard for name, shard in self._shards.items() if self._opened.get(name) is None]
 
-    def add(self, ids: Ids, vectors: Vectors, packs: tuple[int, int]) -> Shard:
+    def add(self, ids: Ids, vectors: Vectors, packs: tuple[int, int], wearers: Ids | None = None) -> Shard:
         """Build one shard file, on the disk when this returns. `vectors` may be a mapped file: it is read in parts.
 
         Raises:
@@ -142,7 +146,9 @@ class FaissIndex:
             path.unlink()
             sync(self._folder)
 
-    def search(self, vector: Vectors, limit: int, photos: Ids | None = None) -> list[Match]:
+    def search(
+        self, vector: Vectors, limit: int, photos: Ids | None = None, wearers: Sequence[int] | None = None
+    ) -> list[Match]:
         """The nearest segments of all healthy shards, best first; equal scores stand in order of id.
 
         Where a filter leaves few rows, or the clustered shards name too few that are still there, all are compared.

@@ -7,7 +7,7 @@ from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from archive import asking, bootstrap, parts
+from archive import asking, indexing, parts
 from archive.kept import Kept
 
 if TYPE_CHECKING:
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from archive.catalog.reader import CatalogReader
     from archive.indexes.faiss_shards import FaissIndex
-    from archive.protocols import TextEmbedder
+    from archive.indexes.milvus import MilvusIndex
+    from archive.protocols import TextEmbedder, VectorIndex
     from archive.settings import Settings
     from archive.types import Pair
 
@@ -30,7 +31,7 @@ class KeptParts:
 
     def __init__(self) -> None:
         self._making = Lock()
-        self._index: tuple[object, FaissIndex] | None = None
+        self._index: tuple[object, FaissIndex | MilvusIndex] | None = None
         self._words: tuple[Pair, TextEmbedder] | None = None
         self._packs = Kept()
 
@@ -39,12 +40,12 @@ class KeptParts:
         """What `asking.ask` takes."""
         return asking.Supply(self.index, self.words, self._packs)
 
-    def index(self, settings: Settings, source: CatalogReader, pair_id: int, pair: Pair) -> FaissIndex:
+    def index(self, settings: Settings, source: CatalogReader, pair_id: int, pair: Pair) -> VectorIndex:
         """The index of a pair, over the shards that the catalog names now."""
         manifest = (source.state.uuid, pair_id, tuple(source.shards(pair_id)))
         with self._making:
             if self._index is None or self._index[0] != manifest:
-                self._index = (manifest, bootstrap.index_to_ask(settings, source, pair_id, pair))
+                self._index = (manifest, indexing.index_to_ask(settings, source, pair_id, pair))
             return self._index[1].over(partial(source.vectors_of, (pair_id, pair)))
 
     def let_go(self) -> None:

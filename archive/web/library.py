@@ -58,7 +58,7 @@ class Library:
 
     def is_empty(self) -> bool:
         """Whether nothing was ever ingested."""
-        if not self.settings.catalog.exists():
+        if not bootstrap.is_begun(self.settings):
             return True
         with bootstrap.reading(self.settings) as reader:
             return not reader.photos_earlier(None, 1)
@@ -85,7 +85,7 @@ class Library:
             raise UsageError("name the thing in words, such as: my keys")
         if not (0 <= box.left < box.right <= photo.width and 0 <= box.top < box.bottom <= photo.height):
             raise UsageError(f"the box does not lie in the photo, which has {photo.width} x {photo.height} pixels")
-        told = f"{self.locate(photo)}@{','.join(map(str, box))}"
+        told = f"{bootstrap.local(self.settings, photo)}@{','.join(map(str, box))}"
         count, doubts = bootstrap.teach(self.settings, name, [told], [])
         return count, [doubt.removeprefix(f"{told}: ") for doubt in doubts]
 
@@ -161,7 +161,7 @@ class Library:
 
     def progress(self) -> tuple[Progress | None, int]:
         """The ingest that is running, and how many photos there are by now."""
-        if not self.settings.catalog.exists():
+        if not bootstrap.is_begun(self.settings):
             return progress.read(self.settings.home), 0
         with bootstrap.reading(self.settings) as reader:
             return progress.read(self.settings.home), reader.photo_count()

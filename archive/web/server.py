@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from archive import running
+from archive import running, wearers
 from archive.errors import ArchiveError, UsageError
 from archive.web.application import application
 from archive.web.behind import Behind, Quiet
@@ -47,9 +47,11 @@ def serve(settings: Settings, address: str, port: int, password: str | None, rea
     """Serve the archive until the process is asked to stop; `ready` is told once connections are taken.
 
     Raises:
-        UsageError: the address is none, or others could reach it and there is no password.
+        UsageError: the address is none, or others could reach it and there is no password; or nobody is named whose
+            photos are to be served.
         ArchiveError: the port is taken.
     """
+    wearers.seen(settings)
     listening = _listen(address, port, password)
     with listening:
         port = listening.getsockname()[1]
@@ -70,7 +72,8 @@ def serve(settings: Settings, address: str, port: int, password: str | None, rea
             timeout_graceful_shutdown=LAST_SECONDS,
         )
         ready(Entrance(address, port, door.token))
-        if not settings.home.exists():
+        # A query finds an announced server by its home alone, and would be answered about this one's wearers.
+        if not settings.home.exists() or settings.wearers or settings.cluster:
             uvicorn.Server(config).run(sockets=[listening])
             return
         contact = running.Contact(os.getpid(), port, door.token)

@@ -15,6 +15,8 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
 
 def upgrade() -> None:
     _create_pairs_and_state()
@@ -25,11 +27,11 @@ def upgrade() -> None:
 def _create_pairs_and_state() -> None:
     op.create_table(
         "pairs",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", NUMBER, nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("segmenter", sa.Text(), nullable=False),
         sa.Column("space", sa.Text(), nullable=False),
-        sa.Column("dim", sa.Integer(), nullable=False),
+        sa.Column("dim", NUMBER, nullable=False),
         sa.Column("segmenter_source", sa.Text(), nullable=False),
         sa.Column("embedder_source", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_pairs"),
@@ -38,12 +40,12 @@ def _create_pairs_and_state() -> None:
     )
     state = op.create_table(
         "state",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", NUMBER, nullable=False),
         sa.Column("uuid", sa.Text(), nullable=False),
-        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("generation", NUMBER, nullable=False),
         sa.Column("nonce", sa.LargeBinary(), nullable=False),
-        sa.Column("answering_pair", sa.Integer(), nullable=True),
-        sa.Column("wanted_pair", sa.Integer(), nullable=True),
+        sa.Column("answering_pair", NUMBER, nullable=True),
+        sa.Column("wanted_pair", NUMBER, nullable=True),
         sa.Column("created_at", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_state"),
         sa.CheckConstraint("id = 1", name=op.f("ck_state_one_row")),
@@ -58,16 +60,16 @@ def _create_pairs_and_state() -> None:
 def _create_photos_and_sources() -> None:
     op.create_table(
         "photos",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", NUMBER, nullable=False),
         sa.Column("digest", sa.LargeBinary(), nullable=False),
         sa.Column("suffix", sa.Text(), nullable=False),
-        sa.Column("size", sa.Integer(), nullable=False),
-        sa.Column("captured_at_us", sa.Integer(), nullable=True),
+        sa.Column("size", NUMBER, nullable=False),
+        sa.Column("captured_at_us", NUMBER, nullable=True),
         sa.Column("captured_at_source", sa.Text(), nullable=False),
         sa.Column("camera", sa.Text(), nullable=True),
-        sa.Column("width", sa.Integer(), nullable=False),
-        sa.Column("height", sa.Integer(), nullable=False),
-        sa.Column("added_generation", sa.Integer(), nullable=False),
+        sa.Column("width", NUMBER, nullable=False),
+        sa.Column("height", NUMBER, nullable=False),
+        sa.Column("added_generation", NUMBER, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_photos"),
         sa.UniqueConstraint("digest", name="uq_photos_digest"),
         sa.CheckConstraint("length(digest) = 32", name=op.f("ck_photos_digest_is_sha256")),
@@ -77,11 +79,11 @@ def _create_photos_and_sources() -> None:
     op.create_index("ix_photos_camera_captured_at_us", "photos", ["camera", "captured_at_us"])
     op.create_table(
         "sources",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("photo_id", sa.Integer(), nullable=False),
+        sa.Column("id", NUMBER, nullable=False),
+        sa.Column("photo_id", NUMBER, nullable=False),
         sa.Column("name", sa.LargeBinary(), nullable=False),
         sa.Column("path", sa.LargeBinary(), nullable=False),
-        sa.Column("modified_us", sa.Integer(), nullable=True),
+        sa.Column("modified_us", NUMBER, nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_sources"),
         sa.UniqueConstraint("photo_id", "path", name="uq_sources_photo_id_path"),
         sa.ForeignKeyConstraint(["photo_id"], ["photos.id"], name="fk_sources_photo_id", ondelete="CASCADE"),
@@ -91,11 +93,11 @@ def _create_photos_and_sources() -> None:
 def _create_packs_and_shards() -> None:
     op.create_table(
         "packs",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("photo_id", sa.Integer(), nullable=False),
-        sa.Column("pair_id", sa.Integer(), nullable=False),
-        sa.Column("count", sa.Integer(), nullable=False),
-        sa.Column("crc", sa.Integer(), nullable=False),
+        sa.Column("id", NUMBER, nullable=False),
+        sa.Column("photo_id", NUMBER, nullable=False),
+        sa.Column("pair_id", NUMBER, nullable=False),
+        sa.Column("count", NUMBER, nullable=False),
+        sa.Column("crc", NUMBER, nullable=False),
         sa.Column("boxes", sa.LargeBinary(), nullable=False),
         sa.Column("confidences", sa.LargeBinary(), nullable=False),
         sa.Column("vectors", sa.LargeBinary(), nullable=False),
@@ -109,15 +111,15 @@ def _create_packs_and_shards() -> None:
     op.create_index("ix_packs_photo_id", "packs", ["photo_id"])
     op.create_table(
         "shards",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("pair_id", sa.Integer(), nullable=False),
+        sa.Column("id", NUMBER, nullable=False),
+        sa.Column("pair_id", NUMBER, nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("sha256", sa.LargeBinary(), nullable=False),
-        sa.Column("size", sa.Integer(), nullable=False),
-        sa.Column("count", sa.Integer(), nullable=False),
-        sa.Column("first_pack", sa.Integer(), nullable=False),
-        sa.Column("last_pack", sa.Integer(), nullable=False),
-        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("size", NUMBER, nullable=False),
+        sa.Column("count", NUMBER, nullable=False),
+        sa.Column("first_pack", NUMBER, nullable=False),
+        sa.Column("last_pack", NUMBER, nullable=False),
+        sa.Column("generation", NUMBER, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_shards"),
         sa.UniqueConstraint("name", name="uq_shards_name"),
         sa.ForeignKeyConstraint(["pair_id"], ["pairs.id"], name="fk_shards_pair_id"),

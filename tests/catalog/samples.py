@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +16,8 @@ from archive.types import CaptureSource, CaptureTime, Pack, Pair
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+    from archive.catalog.driver import Place
 
 DIM = 8
 WIDTH, HEIGHT = 640, 480
@@ -62,13 +64,14 @@ def noon(day: int) -> datetime:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[Catalog]:
-    """The catalog for its one writer."""
-    with writer_lock(path.parent), Catalog.open(path) as catalog:
+def writing(place: Place) -> Iterator[Catalog]:
+    """The catalog for a writer; a file has one at a time."""
+    lock = writer_lock(place.parent) if isinstance(place, Path) else nullcontext()
+    with lock, Catalog.open(place) as catalog:
         yield catalog
 
 
-def fill(path: Path, photos: int, pair: Pair = PAIR) -> int:
+def fill(path: Place, photos: int, pair: Pair = PAIR) -> int:
     """Make a catalog with photos 1 to n, taken at noon of the first days of January; the id of its pair."""
     with writing(path) as catalog:
         pair_id = catalog.ensure_pair(pair)

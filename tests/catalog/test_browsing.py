@@ -13,7 +13,8 @@ from tests.catalog.samples import PAIR, new_photo, noon, pack, writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+    from archive.catalog import driver
 
 TAKEN = {1: noon(3), 2: noon(1), 3: None, 4: noon(3), 5: noon(2), 6: None, 7: datetime(1969, 7, 20, tzinfo=UTC)}
 CAMERAS = {1: "desk", 2: "desk", 4: "bag", 5: "ABC"}
@@ -22,12 +23,12 @@ BACK_IN_TIME = [4, 1, 5, 2, 7, 6, 3]
 
 
 @pytest.fixture
-def reader(path: Path) -> Iterator[CatalogReader]:
-    with writing(path) as catalog:
+def reader(place: driver.Place) -> Iterator[CatalogReader]:
+    with writing(place) as catalog:
         pair_id = catalog.ensure_pair(PAIR)
         for number, taken in TAKEN.items():
             catalog.add_photo(new_photo(number, taken, CAMERAS.get(number)), pair_id, pack(number))
-    with CatalogReader.open(path) as reader:
+    with CatalogReader.open(place) as reader:
         yield reader
 
 

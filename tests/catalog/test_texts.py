@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,10 +13,9 @@ from tests.catalog.freeze import DATABASES
 from tests.catalog.samples import fill, pack
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pytest
 
+    from archive.catalog.driver import Place
     from archive.types import Vectors
 
 SPACE = "colours/v1"
@@ -25,40 +25,45 @@ def vector(seed: int = 0) -> Vectors:
     return pack(seed, segments=1).vectors
 
 
-def recall(path: Path, text: str, space: str = SPACE) -> Vectors | None:
-    with CatalogReader.open(path) as reader:
+def remember(place: Place, text: str, kept: Vectors) -> bool:
+    home = place.parent if isinstance(place, Path) else Path("/nonexistent")  # only a file has a lock beside it
+    return remember_text(place, home, SPACE, text, kept)
+
+
+def recall(place: Place, text: str, space: str = SPACE) -> Vectors | None:
+    with CatalogReader.open(place) as reader:
         return reader.text_vector(space, text)
 
 
-def test_a_text_is_remembered_to_the_last_bit(path: Path) -> None:
-    fill(path, photos=1)
-    assert recall(path, "my keys") is None
-    assert remember_text(path, path.parent, SPACE, "my keys", vector())
-    remembered = recall(path, "my keys")
+def test_a_text_is_remembered_to_the_last_bit(place: Place) -> None:
+    fill(place, photos=1)
+    assert recall(place, "my keys") is None
+    assert remember(place, "my keys", vector())
+    remembered = recall(place, "my keys")
     assert remembered is not None
     assert remembered.dtype == np.float32
     assert np.array_equal(remembered, vector())
 
 
-def test_a_text_is_remembered_for_its_own_space_only(path: Path) -> None:
-    fill(path, photos=1)
-    remember_text(path, path.parent, SPACE, "my keys", vector())
-    assert recall(path, "my keys", space="another") is None
+def test_a_text_is_remembered_for_its_own_space_only(place: Place) -> None:
+    fill(place, photos=1)
+    remember(place, "my keys", vector())
+    assert recall(place, "my keys", space="another") is None
 
 
-def test_remembering_again_replaces(path: Path) -> None:
-    fill(path, photos=1)
-    remember_text(path, path.parent, SPACE, "my keys", vector(1))
-    remember_text(path, path.parent, SPACE, "my keys", vector(2))
-    assert np.array_equal(recall(path, "my keys"), vector(2))  # type: ignore[arg-type]
+def test_remembering_again_replaces(place: Place) -> None:
+    fill(place, photos=1)
+    remember(place, "my keys", vector(1))
+    remember(place, "my keys", vector(2))
+    assert np.array_equal(recall(place, "my keys"), vector(2))  # type: ignore[arg-type]
 
 
-def test_remembering_is_a_commit_like_any_other(path: Path) -> None:
-    fill(path, photos=1)
-    with CatalogReader.open(path) as reader:
+def test_remembering_is_a_commit_like_any_other(place: Place) -> None:
+    fill(place, photos=1)
+    with CatalogReader.open(place) as reader:
         before = reader.state
-    remember_text(path, path.parent, SPACE, "my keys", vector())
-    with CatalogReader.open(path) as reader:
+    remember(place, "my keys", vector())
+    with CatalogReader.open(place) as reader:
         assert reader.state.generation == before.generation + 1
         assert reader.state.nonce != before.nonce
 
@@ -70,21 +75,21 @@ def test_a_query_does_not_wait_for_an_ingest(path: Path) -> None:
     assert recall(path, "my keys") is None
 
 
-def test_a_query_remembers_while_it_reads(path: Path) -> None:
-    fill(path, photos=1)
-    with CatalogReader.open(path) as reader:
-        assert remember_text(path, path.parent, SPACE, "my keys", vector())
+def test_a_query_remembers_while_it_reads(place: Place) -> None:
+    fill(place, photos=1)
+    with CatalogReader.open(place) as reader:
+        assert remember(place, "my keys", vector())
         assert reader.text_vector(SPACE, "my keys") is None
-    assert recall(path, "my keys") is not None
+    assert recall(place, "my keys") is not None
 
 
-def test_the_texts_that_are_kept_are_the_newest(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_texts_that_are_kept_are_the_newest(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     assert TEXTS_KEPT == 1_000
     monkeypatch.setattr("archive.catalog.texts.TEXTS_KEPT", 3)
-    fill(path, photos=1)
+    fill(place, photos=1)
     for number in range(5):
-        remember_text(path, path.parent, SPACE, f"text {number}", vector(number))
-    assert [recall(path, f"text {number}") is None for number in range(5)] == [True, True, False, False, False]
+        remember(place, f"text {number}", vector(number))
+    assert [recall(place, f"text {number}") is None for number in range(5)] == [True, True, False, False, False]
 
 
 def test_an_older_catalog_is_left_alone(path: Path) -> None:

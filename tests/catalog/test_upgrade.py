@@ -296,7 +296,8 @@ def test_photos_from_before_sessions_stand_in_none_and_keep_their_time(path: Pat
     before = rows(path, "photos")
     bring_to_head(path)
     nowhere = {"session_id": None, "number": None, "mono_ms": None, "captured_error_ms": None, "condition": None}
-    assert [row | nowhere for row in before] == rows(path, "photos")
+    nobodys = {"wearer": 0}
+    assert [row | nowhere | nobodys for row in before] == rows(path, "photos")
     assert rows(path, "sessions") == []
 
 

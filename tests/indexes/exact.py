@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from archive import sealing
 from archive.indexes.rows import CHUNK, belonging_to, checked, checked_query, matches, nearest
 from archive.types import Shard
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from archive.types import Ids, Match, Vectors
@@ -21,6 +24,8 @@ class ExactIndex:
 
     It holds the arrays that it is given, without a copy where their ids are in order; do not write to them later.
     """
+
+    largest = sealing.LARGEST
 
     def __init__(self, dim: int) -> None:
         self._dim = dim
@@ -40,7 +45,7 @@ class ExactIndex:
         """Always empty: what is in memory can be searched."""
         return []
 
-    def add(self, ids: Ids, vectors: Vectors, packs: tuple[int, int]) -> Shard:
+    def add(self, ids: Ids, vectors: Vectors, packs: tuple[int, int], wearers: Ids | None = None) -> Shard:
         """Hold the rows. The shard's name is good for `remove` only: it has no file, no sha256 and no size."""
         name = f"memory-{next(self._numbers)}"
         self._blocks[name] = checked(ids, vectors, self._dim)
@@ -51,7 +56,9 @@ class ExactIndex:
         """Forget a shard; one that is already gone is no error."""
         self._blocks.pop(shard.name, None)
 
-    def search(self, vector: Vectors, limit: int, photos: Ids | None = None) -> list[Match]:
+    def search(
+        self, vector: Vectors, limit: int, photos: Ids | None = None, wearers: Sequence[int] | None = None
+    ) -> list[Match]:
         """The nearest segments, best first; equal scores stand in order of id."""
         query = checked_query(vector, self._dim)[0]
         if limit <= 0:

@@ -1,0 +1,1 @@
+"""Where photos are observed: in this process, or on many machines."""
