@@ -24,6 +24,7 @@ from archive.catalog.rows import (
     ShardRow,
     SourceRow,
     StateRow,
+    TallyRow,
     TextRow,
     ThingRow,
     WearerRow,
@@ -50,7 +51,7 @@ WITH_PHOTOS: tuple[type[Row], ...] = (SourceRow, PackRow, MarkRow)
 AFTER: tuple[type[Row], ...] = (ThingRow, ExemplarRow, ExemplarVectorRow)
 """What is copied after them, as a whole."""
 
-OF_ITS_OWN: tuple[type[Row], ...] = (StateRow, MarkKeyRow, ShardRow, ErasureRow, TextRow)
+OF_ITS_OWN: tuple[type[Row], ...] = (StateRow, MarkKeyRow, ShardRow, TallyRow, ErasureRow, TextRow)
 """What is never copied: a catalog's own state, and what is made again."""
 
 

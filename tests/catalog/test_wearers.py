@@ -83,7 +83,7 @@ def test_whatever_a_reader_is_asked_it_shows_its_wearers_photos_alone(world: Wor
         assert {photo.id for photo in reader.photos_later(Moment(None, 0), 99)} <= own
         assert sum(reader.days(noon(-9), noon(99)).values()) <= len(own)
         assert set(reader.cameras(99)) == {f"{name}'s camera" for name in names}
-        assert set(reader.marks()) == own
+        assert set(reader.marks(everybodys)) == own
         assert set(_listed(reader.photos_between(None, None).ids)) == own
         assert set(_listed(reader.photos_between(noon(1), noon(99)).ids)) <= own
         assert set(reader.packs_of(pair_id, everybodys)) == own

@@ -31,9 +31,9 @@ class StoredIndex(FaissIndex):
         self._rows: dict[int, Vectors] = {}
         self.asked_for: list[int] = []
 
-    def add(self, ids: Ids, vectors: Vectors, packs: tuple[int, int]) -> Shard:
+    def add(self, ids: Ids, vectors: Vectors, packs: tuple[int, int], wearers: Ids | None = None) -> Shard:
         """Build the shard, and keep the vectors."""
-        shard = super().add(ids, vectors, packs)
+        shard = super().add(ids, vectors, packs, wearers)
         self._rows.update(zip(ids.tolist(), vectors, strict=True))
         return shard
 
