@@ -139,6 +139,31 @@ def test_a_first_backup_that_was_cut_off_is_not_taken_for_one_and_goes_on(
     assert filled("restore", disk, "--home", tmp_path / "other").code == 0
 
 
+def test_a_first_backup_that_was_cut_off_at_its_first_file_goes_on(
+    filled: Commands, disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as cutting:
+        cutting.setattr("archive.disk.os.fsync", stop)
+        assert filled("backup", disk).code == 130
+    assert list(disk.glob("*.json.new"))
+    assert filled("backup", disk).code == 0
+    assert not list(disk.glob("*.json.new"))
+
+
+def test_half_an_original_that_a_killed_restore_left_is_cleared_away(
+    filled: Commands, disk: Path, tmp_path: Path
+) -> None:
+    filled("backup", disk)
+    first, second = disk / "originals" / "00", tmp_path / "other" / "originals" / "00"
+    for folder in (first, second):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ".new-abc").write_bytes(b"half")
+    assert filled("backup", disk).code == 0
+    assert filled("restore", disk, "--home", tmp_path / "other").code == 0
+    assert not (first / ".new-abc").exists()
+    assert not (second / ".new-abc").exists()
+
+
 def test_until_its_last_step_the_backup_before_stays_good(
     filled: Commands, disk: Path, card: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

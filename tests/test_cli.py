@@ -86,7 +86,10 @@ def test_reports_can_all_be_had_as_json() -> None:
         (errors.WeightsMissing("no"), 3),
         (errors.SourceVanished("no"), 4),
         (errors.ArchiveBusy("no"), 75),
+        (OSError(28, "No space left on device", "a\nname"), 3),
+        (OSError("no"), 3),
         (ZeroDivisionError("no"), 3),
+        (ZeroDivisionError("no\n(and more)"), 3),
         (KeyboardInterrupt(), 130),
     ],
 )

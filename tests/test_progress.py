@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
-from typing import TYPE_CHECKING
+import os
+from pathlib import Path
 
 import pytest
 
 from archive import progress
 from archive.progress import NAME, Progress, Told, read
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 class Counting:
@@ -55,6 +54,21 @@ def test_a_run_that_fails_leaves_no_trace(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run()
     assert read(tmp_path) is None
+
+
+def test_a_disk_that_fails_does_not_hide_how_a_run_went(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_arguments: object, **_options: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    def run() -> None:
+        with Told(tmp_path, Counting()) as told:
+            for change in ("touch", "replace", "unlink"):
+                monkeypatch.setattr(Path, change, fail)
+            told.begin(10)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"pid": "x"}', "\x00"])

@@ -107,10 +107,8 @@ def run(arguments: Sequence[str]) -> int:
         reason = error.strerror or type(error).__name__
         return _fail(f"{place}{reason}; put that right and run it again", ArchiveError.exit_code, verbose=verbose)
     except Exception as error:  # noqa: BLE001  (the last boundary: code 1 must not say "nothing seen")
-        kind = type(error).__name__
-        return _fail(
-            f"unexpected {kind}: {error}; run it again with -v to see where", ArchiveError.exit_code, verbose=verbose
-        )
+        what = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        return _fail(f"unexpected {what}; run it again with -v to see where", ArchiveError.exit_code, verbose=verbose)
     return code if isinstance(code, int) else 0
 
 

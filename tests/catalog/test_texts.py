@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 
+from archive.catalog.copying import copy_catalog
 from archive.catalog.driver import connect_to_read
 from archive.catalog.lock import writer_lock
 from archive.catalog.reader import CatalogReader
@@ -13,8 +15,6 @@ from tests.catalog.freeze import DATABASES
 from tests.catalog.samples import fill, pack
 
 if TYPE_CHECKING:
-    import pytest
-
     from archive.catalog.driver import Place
     from archive.types import Vectors
 
@@ -81,6 +81,16 @@ def test_a_query_remembers_while_it_reads(place: Place) -> None:
         assert remember(place, "my keys", vector())
         assert reader.text_vector(SPACE, "my keys") is None
     assert recall(place, "my keys") is not None
+
+
+@pytest.mark.timeout(20)  # another writer is waited for half a minute
+def test_a_query_does_not_wait_for_a_copied_catalog_to_become_writable(path: Path) -> None:
+    fill(path, photos=1)
+    copy = path.with_name("copy.sqlite")
+    copy_catalog(path, copy)  # not in WAL mode, in which readers let a writer in
+    with CatalogReader.open(copy):
+        assert not remember_text(copy, path.parent, SPACE, "my keys", vector())
+    assert remember_text(copy, path.parent, SPACE, "my keys", vector())
 
 
 def test_the_texts_that_are_kept_are_the_newest(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,13 +38,37 @@ def freeze() -> None:
     gc.freeze()
 
 
-def begin(work: Callable[[], Value]) -> tuple[int, int]:
-    """Let a child do something; its process, and the pipe on which its value comes."""
+@dataclass(frozen=True)
+class Child(Generic[Value]):
+    """A process that does something, and the pipe on which its value comes."""
+
+    process: int
+    reading: int
+
+    def end(self) -> Ended[Value]:
+        """Wait for it.
+
+        Raises:
+            RuntimeError: it raised what nobody expected.
+        """
+        with os.fdopen(self.reading, "rb") as pipe:
+            told = pipe.read()
+        _, status = os.waitpid(self.process, 0)
+        if os.WIFSIGNALED(status) or not told:
+            return Ended(None, os.WTERMSIG(status))
+        went_well, value = pickle.loads(told)
+        if not went_well:
+            raise RuntimeError(value)
+        return Ended(value)
+
+
+def begin(work: Callable[[], Value]) -> Child[Value]:
+    """Let a child do something."""
     reading, writing = os.pipe()
     process = os.fork()
     if process:
         os.close(writing)
-        return process, reading
+        return Child(process, reading)
     try:
         os.close(reading)
         signal.alarm(PATIENCE)
@@ -56,26 +80,9 @@ def begin(work: Callable[[], Value]) -> tuple[int, int]:
     os._exit(0)
 
 
-def end(process: int, reading: int) -> Ended[Value]:
-    """Wait for a child.
-
-    Raises:
-        RuntimeError: it raised what nobody expected.
-    """
-    with os.fdopen(reading, "rb") as pipe:
-        told = pipe.read()
-    _, status = os.waitpid(process, 0)
-    if os.WIFSIGNALED(status) or not told:
-        return Ended(None, os.WTERMSIG(status))
-    went_well, value = pickle.loads(told)
-    if not went_well:
-        raise RuntimeError(value)
-    return Ended(value)
-
-
 def in_child(work: Callable[[], Value]) -> Ended[Value]:
     """Do something in a child, and wait for it."""
-    return end(*begin(work))
+    return begin(work).end()
 
 
 def run(*arguments: object) -> Outcome:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from archive import bootstrap
 from archive.settings import Settings
-from tests.faults.children import begin, end, freeze, run
+from tests.faults.children import begin, freeze, run
 from tests.faults.operations import Place, Verdict, make_card
 from tests.faults.oracle import belongings, differences, expected, unsound
 from tests.faults.points import listen, told_at
@@ -104,9 +104,9 @@ def disturb(folder: Path, name: str) -> tuple[int, Verdict]:
     freeze()
     crowd = Crowd(place, folder / "told", mmap.mmap(-1, 1), frozenset(first))
     readers = [begin(partial(crowd.read, number)) for number in range(READERS)]
-    done: list[Outcome] = end(*begin(partial(_write, crowd, name))).value or []
+    done: list[Outcome] = begin(partial(_write, crowd, name)).end().value or []
     crowd.ended[0] = 1
-    read = [end(*reader).value or Reading(0, ["a reader was ended by a signal"]) for reader in readers]
+    read = [reader.end().value or Reading(0, ["a reader was ended by a signal"]) for reader in readers]
     after = [f"it ended with {one.code}: {one.err}" for one in done if one.code != 0] + [
         what for reading in read for what in reading.wrong
     ]
@@ -137,7 +137,7 @@ def both(folder: Path) -> Verdict:
     shutil.rmtree(folder, ignore_errors=True)
     make_card(place.card, range(FIRST))
     two = [begin(partial(run, "ingest", place.card, "--home", place.home)) for _ in range(2)]
-    ended: list[Outcome | None] = [end(*one).value for one in two]
+    ended: list[Outcome | None] = [one.end().value for one in two]
     codes = sorted(one.code if one else -1 for one in ended)
     after = [] if codes in ([0, 0], [0, 75]) else [f"they ended with {codes}"]
     again = differences(run, place.home, expected(sorted(place.card.iterdir())), {}) + belongings(

@@ -1,4 +1,4 @@
-"""The faulty disk of `faulty_disk.c` from Python: compiled, preloaded into a new interpreter, armed by its children."""
+"""The faulty disk of `faulty_disk.c`, from Python: compiled, preloaded into a new interpreter, armed by children."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, TypeVar
 
-from archive import ingest
+from archive import room
 from tests.faults import crowd, damage, disk, pulled_card, volumes
 from tests.faults.disk import Fault, Mode
 from tests.faults.operations import COMMANDS
@@ -32,6 +32,9 @@ STEP = 16
 """Kilobytes between two sizes of a disk."""
 
 ROOMY = 64 << 10
+NO_MATTER_HOW_FULL = 1 << 40
+"""Bytes less than an ingest needs, by which it may begin on any disk."""
+
 ROUNDS = 20
 FLIPS = 500
 
@@ -100,14 +103,14 @@ def cards(folder: Path, chance: Chance) -> Iterator[Row]:
 
 def full(folder: Path, chance: Chance) -> Iterator[Row]:
     """A disk in memory that is full before, during and at the end of everything that is done on it; later it grows."""
-    looks_for_room, ingest.require_room = ingest.require_room, lambda *_arguments: None
+    wanted, room.RESERVE = room.RESERVE, -NO_MATTER_HOW_FULL
     for operation in chance.among(OPERATIONS):
         here = folder / "full" / operation.name
         (here / "disk").mkdir(parents=True)
         bench = Bench.of(operation, here, here / "disk" / "place")
         sizes = chance.of(range(0, bench.room(), STEP))
         yield tried(Row("disk full", operation.name), ((f"{size} KB", _fill(bench, size)) for size in sizes))
-    ingest.require_room = looks_for_room
+    room.RESERVE = wanted
 
 
 def _fill(bench: Bench, kilobytes: int) -> Verdict | None:

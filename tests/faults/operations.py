@@ -84,7 +84,9 @@ class Verdict(NamedTuple):
 class Operation(Protocol):
     """Something that is done to an archive."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What the table calls it."""
 
     def prepare(self, run: Run, folder: Path) -> None:
         """Make the folder as it is before."""

@@ -151,7 +151,7 @@ def told_at(notes: Path, done: Outcome | None) -> Told:
     """What was written to a file by `listen`, with what the command ended in; None where it was killed."""
     words = [line.split() for line in notes.read_text().splitlines()] if notes.exists() else []
     kept, erased = (frozenset(digest for kind, digest in words if kind == wanted) for wanted in ("kept", "erased"))
-    return Told(done and done.code, done.err if done else "", kept, erased)
+    return Told(done.code, done.err, kept, erased) if done else Told(None, "", kept, erased)
 
 
 def listen(notes: Path) -> None:
@@ -169,5 +169,5 @@ def listen(notes: Path) -> None:
         for digest in digests:
             os.write(descriptor, f"erased {digest}\n".encode())
 
-    Catalog.add_photo = adds  # type: ignore[method-assign]
+    Catalog.add_photo = adds  # type: ignore[method-assign, assignment]
     Catalog.erase = erases  # type: ignore[method-assign, assignment]

@@ -42,7 +42,7 @@ def arguments() -> argparse.Namespace:
 def begin(*, careless: bool = False) -> None:
     """Make this process one whose children run commands over the coloured parts, each in an archive of its own."""
     if careless:
-        os.fsync = lambda _descriptor: None
+        os.fsync = lambda fd: None
     install()
     parts.EMBEDDERS["other"] = OtherEmbedder
     settings.SEAL_AT = SEAL_AT

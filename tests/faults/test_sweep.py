@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.faults import faults
+from tests.faults import faults, volumes
 from tests.faults.test_kill import require_strace
 from tests.paths import CHECKOUT
 
@@ -126,10 +126,10 @@ def test_what_this_machine_cannot_do_is_said_and_not_passed_over(
     fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1000)
-    faults.volumes.missing.cache_clear()
+    volumes.missing.cache_clear()
     with pytest.raises(pytest.skip.Exception, match="needs root"):
         sweep(tmp_path, fault)
-    faults.volumes.missing.cache_clear()
+    volumes.missing.cache_clear()
 
 
 def test_the_faulty_disk_compiles_without_a_warning(tmp_path: Path) -> None:
