@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 MOST_SECONDS = 10.0
 MOST_KIB = 1 << 20
-BATCH = 2_500
+BATCH = 1_000
 LARGEST_SEED = 60_000
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".tif", ".tiff", ".avif", ".bmp", ".mpo", ".heic"}
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -280,9 +280,14 @@ def main(mutants: int, first: int, *, batch: bool) -> None:
         counts = decode_all(range(first, first + mutants), lambda number: print(number, flush=True))  # noqa: T201
         click.echo(json.dumps(asdict(counts)))
         return
-    total = run(mutants, first, told=lambda so_far: click.echo(f"{so_far.mutants:,} mutants", err=True))
+    total = run(mutants, first, told=_tell)
     click.echo(json.dumps(asdict(total), indent=1))
     sys.exit(bool(total.violations))
+
+
+def _tell(so_far: Counts) -> None:
+    most = f"at the most {so_far.most_seconds:.1f} s and {so_far.most_kib >> 10} MiB"
+    click.echo(f"{so_far.mutants:,} mutants, {most}, {len(so_far.violations)} violations", err=True)
 
 
 if __name__ == "__main__":

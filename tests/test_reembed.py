@@ -15,6 +15,7 @@ from archive import bootstrap, changeover, pace, parts, reembedding
 from archive import settings as archive_settings
 from archive.catalog.driver import connect_to_read
 from archive.catalog.lock import BRIEFLY, LOCK_NAME, is_held, writer_lock
+from archive.cli import share
 from archive.errors import ArchiveBusy
 from tests import coloured_photos
 from tests.fakes import TurnedEmbedder
@@ -44,6 +45,14 @@ class Interrupting(TurnedEmbedder):
         if Interrupting.seen == Interrupting.at:
             Interrupting.act()
         return super().embed_images(crops)
+
+
+@pytest.fixture(autouse=True)
+def _all_in_one_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine a turn may hold fewer photos, which is right and no test's affair."""
+    monkeypatch.setattr(reembedding, "TURN_SECONDS", 600.0)
+    monkeypatch.setattr(share, "LEAST_SECONDS", 600.0)
+    monkeypatch.setattr(share, "MOST_SECONDS", 600.0)
 
 
 @pytest.fixture
