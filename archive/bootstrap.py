@@ -199,6 +199,15 @@ def ingesting(
         )
 
 
+def preparation(settings: Settings, choice: PairChoice) -> str | None:
+    """What has to be done once before a choice can work, in a line; None where nothing has."""
+    current = None
+    if settings.catalog.exists():
+        with reading(settings) as reader:
+            current = reader.answering()
+    return parts.preparation(settings, choice, current[1] if current else None)
+
+
 def finish_erasure(settings: Settings, catalog: Catalog) -> Receipt:
     """Do what an erasure that was cut off has left to do."""
     from archive.erasure import Receipt, finish

@@ -87,7 +87,7 @@ def test_each_machine_is_timed_once(tmp_path: Path) -> None:
 def test_a_new_archive_is_made_in_eight_bits_where_that_is_like_enough_and_much_faster(
     timed: tuple[float, float, float], usable: tuple[str, ...], expected: str
 ) -> None:
-    timings: dict[Runtime, float] = dict(zip(("torch", "exact", "int8"), timed, strict=True))  # type: ignore[arg-type]
+    timings: dict[Runtime, float] = dict(zip(("torch", "exact", "int8"), timed, strict=True))
     assert best(timings, Likeness(1.0, 1.0, usable)) == expected  # type: ignore[arg-type]
 
 
