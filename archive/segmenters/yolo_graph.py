@@ -174,6 +174,7 @@ def rows_of(network: Any) -> Any:  # noqa: ANN401
     if kinds is None or getattr(head, "end2end", False):
         raise WeightsRejected("this network's head is not made of boxes and classes")
     head.export, head.format, head.dynamic = True, "onnx", True
+    last = 4 + int(kinds)
 
     class Rows(torch.nn.Module):
         def __init__(self) -> None:
@@ -183,7 +184,7 @@ def rows_of(network: Any) -> Any:  # noqa: ANN401
         def forward(self, images: torch.Tensor) -> torch.Tensor:
             found = self.network(images)
             rows: torch.Tensor = found[0] if isinstance(found, (tuple, list)) else found
-            return rows[:, : 4 + kinds]
+            return rows[:, :last]
 
     return Rows().eval()
 

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from archive import parts
 from archive.pairs.registry import find
+from archive.runtimes.kept import INT8
 from archive.settings import PairChoice
+from archive.types import Pair
 
 if TYPE_CHECKING:
     from archive.settings import Settings
@@ -27,3 +29,16 @@ def test_a_pulled_pair_is_prepared_once(settings: Settings) -> None:
         (settings.graphs / folder).mkdir(parents=True)
         (settings.graphs / folder / "graphs.json").write_text("{}")
     assert parts.preparation(settings, PairChoice(name="standard"), None) is None
+
+
+def pair(segmenter: str, space: str) -> Pair:
+    return Pair("standard", segmenter, space, 512, "standard", "standard")
+
+
+def test_an_archive_keeps_its_precisions_and_a_new_one_may_choose() -> None:
+    int8 = pair(f"yolo-c9f78716a81c-{INT8}-1024px/clean", f"clip@92c26d60d320/0a1b2c3d/{INT8}")
+    exact = pair("yolo-c9f78716a81c-1024px/clean", "clip@92c26d60d320/0a1b2c3d")
+    assert parts._kept_precisions("standard", "standard", int8) == ("int8", "int8")
+    assert parts._kept_precisions("standard", "standard", exact) == ("exact", "exact")
+    assert parts._kept_precisions("large", "standard", exact) == (None, "exact")
+    assert parts._kept_precisions("standard", "standard", None) == (None, None)
