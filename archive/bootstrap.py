@@ -270,6 +270,15 @@ def executor(settings: Settings, seeing: Observer, pair: Pair) -> Executor:
     return RayExecutor(Place.parse(settings.cluster.executor), partial(parts.watching, settings, pair))
 
 
+def preparation(settings: Settings, choice: PairChoice) -> str | None:
+    """What has to be done once before a choice can work, in a line; None where nothing has."""
+    current = None
+    if is_begun(settings):
+        with reading(settings, everyone=True) as reader:
+            current = reader.answering()
+    return parts.preparation(settings, choice, current[1] if current else None)
+
+
 def finish_erasure(settings: Settings, catalog: Catalog) -> Receipt:
     """Do what an erasure that was cut off has left to do."""
     from archive.erasure import Receipt, finish

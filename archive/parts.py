@@ -174,6 +174,24 @@ def advice(settings: Settings, choice: PairChoice) -> str | None:
     )
 
 
+def preparation(settings: Settings, choice: PairChoice, current: Pair | None) -> str | None:
+    """What is about to be done once for a pair that was pulled, in a line; None where nothing is left to do."""
+    from archive.pairs import registry
+    from archive.runtimes.kept import DESCRIPTION
+
+    named = _pair_name(choice.name, current, settings)
+    segmenter = choice.segmenter or named or (current.segmenter_source if current else "")
+    embedder = choice.embedder or named or (current.embedder_source if current else "")
+    wanted = []
+    if segmenter in registry.PAIRS and (weights := registry.find(segmenter).segmenter.weights):
+        wanted.append(f"yolo-{(weights.sha256 or '')[:12]}-{registry.find(segmenter).segmenter.size}px")
+    if embedder in registry.PAIRS and not registry.is_shipped(embedder):
+        wanted += [f"*@{(file.sha256 or '')[:12]}-*" for file in registry.find(embedder).embedder.files[:1]]
+    if all(any(settings.graphs.glob(f"{folder}/{DESCRIPTION}")) for folder in wanted):
+        return None
+    return "fitting the models to this machine, which takes a minute and is done once"
+
+
 def _pair_name(asked: str | None, current: Pair | None, settings: Settings) -> str | None:
     """The registry's pair that a command means; None where it goes on with the parts that the archive has.
 

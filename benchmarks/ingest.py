@@ -24,7 +24,7 @@ import click
 from benchmarks import days
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from archive.ingest import Destination
     from archive.observation import Observer
@@ -51,16 +51,23 @@ def measure(*, full: bool) -> dict[str, object]:
         _prepare(weights)
         shown = [str(path) for path in distinct[:seed_photos]]
         seed = ["benchmarks.baselines.seed", str(SEGMENTS), str(weights), *shown]
-        told = {
-            "seed at 1024 px, masked": _run([*seed, "--size", str(SEED_SIZE), "--masked"], threads=None),
-            "seed as published (384 px)": _run(seed, threads=None),
-            "standard, distinct photos": _fast(place / "distinct", weights),
-            "standard, wearable-like day": _fast(place / "day", weights),
-            "standard, the day without reuse": _fast(place / "day", weights, "--no-reuse"),
-            "pocket, distinct photos": _fast(place / "pocket", weights, "--pocket"),
-            "pocket, a third of them": _fast(_third(place, pocket), weights, "--pocket"),
+        runs = {
+            "seed at 1024 px, masked": lambda: _run([*seed, "--size", str(SEED_SIZE), "--masked"], threads=None),
+            "seed as published (384 px)": lambda: _run(seed, threads=None),
+            "standard, distinct photos": lambda: _fast(place / "distinct", weights),
+            "standard, wearable-like day": lambda: _fast(place / "day", weights),
+            "standard, the day without reuse": lambda: _fast(place / "day", weights, "--no-reuse"),
+            "pocket, distinct photos": lambda: _fast(place / "pocket", weights, "--pocket"),
+            "pocket, a third of them": lambda: _fast(_third(place, pocket), weights, "--pocket"),
         }
+        told = {name: _told(name, run) for name, run in runs.items()}
     return {"segments": SEGMENTS, "processors": os.cpu_count(), "runs": told, "ratios": _ratios(told)}
+
+
+def _told(name: str, run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    figures = run()
+    click.echo(f"{name}: {json.dumps(figures)}", err=True)
+    return figures
 
 
 def _ratios(told: dict[str, dict[str, Any]]) -> dict[str, float]:

@@ -120,6 +120,8 @@ def command(
                 choice = PairChoice(segmenter, embedder)
                 if sys.stderr.isatty() and (advice := parts.advice(settings, choice)):
                     click.echo(advice, err=True)
+                if sys.stderr.isatty() and (preparation := bootstrap.preparation(settings, choice)):
+                    click.echo(preparation, err=True)
                 with (
                     bootstrap.ingesting(
                         settings, choice, even_forgotten=even_forgotten, reuse=not no_reuse

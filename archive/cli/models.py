@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -94,6 +95,8 @@ def use(pair: str | None, segmenter: str | None, embedder: str | None, settings:
         raise click.UsageError("name a pair or give parts of your own, not both")
     # A named pair goes before parts that only the environment names.
     choice = PairChoice(segmenter, embedder) if pair is None else PairChoice(name=pair)
+    if sys.stderr.isatty() and (preparation := bootstrap.preparation(settings, choice)):
+        click.echo(preparation, err=True)
     chosen, missing = bootstrap.use_pair(settings, choice)
     click.echo(f"chosen: {chosen.name} ({chosen.segmenter} + {chosen.space})")
     if missing:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,10 +11,10 @@ from PIL import Image
 
 from archive.embedders.quiet import quiet
 from archive.errors import WeightsRejected
+from archive.runtimes import sessions
 from archive.runtimes.kept import PRECISIONS, Graphs, Likeness
 from archive.runtimes.pictures import crops
 from archive.runtimes.quantising import quantise_products
-from archive.runtimes.sessions import session
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,17 +49,20 @@ class GraphTower:
         self._graph = graph
         self._together = ALONE if precision == "int8" else BATCH
         self._prepare = Preparation(folder)
+        self._loading = Lock()
 
     def rows(self, pictures: Sequence[Pixels]) -> Vectors:
         """The tower's own rows, float32 (n, dim), of square crops."""
         starts = range(0, len(pictures), self._together)
         batches = [np.stack(list(map(self._prepare, pictures[at : at + self._together]))) for at in starts]
-        rows: Vectors = np.concatenate([self._session.run(None, {"images": batch})[0] for batch in batches])
+        with self._loading:
+            session = self._session
+        rows: Vectors = np.concatenate([session.run(None, {"images": batch})[0] for batch in batches])
         return rows
 
     @cached_property
     def _session(self) -> Any:  # noqa: ANN401
-        return session(self._graph)
+        return sessions.session(self._graph)
 
 
 class Preparation:
@@ -89,7 +93,7 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 """What open_clip takes where a config says nothing; https://github.com/openai/CLIP, clip.py."""
 
 
-def graphs(folder: OpenClipFolder, cache: Path) -> Graphs:
+def graphs_of(folder: OpenClipFolder, cache: Path) -> Graphs:
     """The graphs of a folder's image tower, below `cache`."""
     return Graphs(cache / folder.space.replace("/", "-"), lambda target: _convert(folder, target))
 

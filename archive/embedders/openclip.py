@@ -10,14 +10,15 @@ import numpy as np
 from PIL import Image
 
 from archive.embedders.folder import OpenClipFolder
-from archive.embedders.image_graph import GraphTower, graphs
+from archive.embedders.image_graph import GraphTower, graphs_of
 from archive.embedders.quiet import forbid_connections, quiet
 from archive.embedders.rows import unit_rows
 from archive.embedders.text_tower import OnnxTextTower, tower_folder
 from archive.errors import WeightsMissing, WeightsRejected
-from archive.runtimes.kept import INT8, best, runtime_of
+from archive.runtimes.fitting import Fitted
+from archive.runtimes.kept import INT8
 from archive.runtimes.pictures import crops
-from archive.runtimes.timing import machine, seconds
+from archive.runtimes.timing import seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     import torch
 
-    from archive.runtimes.kept import Graphs, Precision, Runtime
+    from archive.runtimes.kept import Precision, Runtime
     from archive.types import Pixels, Vectors
 
 BATCH = 16
@@ -57,8 +58,9 @@ class OpenClipEmbedder:
     ) -> None:
         self._folder = OpenClipFolder(folder)
         self._towers = towers
-        self._cache = graphs
-        self._asked = precision
+        self._fitted = Fitted(
+            None if graphs is None else lambda: graphs_of(self._folder, graphs), precision, self._clocks
+        )
         self._loading = Lock()
         self._loading_torch = Lock()
         self.dim = self._folder.dim
@@ -66,7 +68,7 @@ class OpenClipEmbedder:
     @property
     def space(self) -> str:
         """Architecture, digest of the weights, digest of the settings and preprocessing, and whether it is int8."""
-        return f"{self._folder.space}/{INT8}" if self._precision == "int8" else self._folder.space
+        return f"{self._folder.space}/{INT8}" if self._fitted.precision == "int8" else self._folder.space
 
     def embed_images(self, crops: Sequence[Pixels]) -> Vectors:
         """One unit row for each square crop, in order; a crop is resized, never cut."""
@@ -95,43 +97,20 @@ class OpenClipEmbedder:
         return OnnxTextTower(self.export_text())
 
     @cached_property
-    def _precision(self) -> Precision:
-        if self._graphs is None:
-            return "exact"
-        return self._asked or best(self._timings(self._graphs), self._graphs.likeness())
-
-    @cached_property
-    def _runtime(self) -> Runtime:
-        if self._graphs is None:
-            return "torch"
-        if self._precision == "int8":
-            return "int8"
-        return runtime_of("exact", self._timings(self._graphs), self._graphs.likeness())
-
-    @cached_property
-    def _graphs(self) -> Graphs | None:
-        return None if self._cache is None else graphs(self._folder, self._cache)
-
-    @cached_property
     def _graph_tower(self) -> GraphTower:
-        if self._graphs is None:
-            raise ValueError("there is no graph without a cache")
-        return GraphTower(self._graphs.path(self._precision), self._folder, self._precision)
+        return GraphTower(self._fitted.graph, self._folder, self._fitted.precision)
 
-    def _timings(self, kept: Graphs) -> dict[Runtime, float]:
-        """Seconds for a few crops, by each runtime."""
+    def _clocks(self) -> dict[Runtime, Callable[[], float]]:
+        """Seconds for a few crops."""
         shown = crops()[:4]
-        return kept.timings(
-            machine(),
-            {
-                "torch": lambda: seconds(lambda: self._by_torch(shown)),
-                "exact": lambda: self._seconds(kept, "exact", shown),
-                "int8": lambda: self._seconds(kept, "int8", shown),
-            },
-        )
+        return {
+            "torch": lambda: seconds(lambda: self._by_torch(shown)),
+            "exact": lambda: self._seconds("exact", shown),
+            "int8": lambda: self._seconds("int8", shown),
+        }
 
-    def _seconds(self, kept: Graphs, precision: Precision, shown: Sequence[Pixels]) -> float:
-        tower = GraphTower(kept.path(precision), self._folder, precision)
+    def _seconds(self, precision: Precision, shown: Sequence[Pixels]) -> float:
+        tower = GraphTower(self._fitted.graphs.path(precision), self._folder, precision)
         return seconds(lambda: tower.rows(shown))
 
     @cached_property
@@ -146,7 +125,7 @@ class OpenClipEmbedder:
 
     def _embed_batch(self, pictures: Sequence[Pixels]) -> Vectors:
         with self._loading:
-            tower = None if self._runtime == "torch" else self._graph_tower
+            tower = None if self._fitted.runtime == "torch" else self._graph_tower
         return self._by_torch(pictures) if tower is None else tower.rows(pictures)
 
     def _by_torch(self, pictures: Sequence[Pixels]) -> Vectors:

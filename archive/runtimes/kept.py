@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from archive.disk import make_private_directory, replace_file, sync
+from archive.errors import WeightsRejected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -48,6 +49,10 @@ class Likeness:
     usable: tuple[Precision, ...]
 
 
+NO_GRAPHS = Likeness(0.0, 0.0, ())
+"""What there is to say of a network that cannot be a graph."""
+
+
 class Graphs:
     """The graphs in `folder`; `convert` writes exact.onnx and int8.onnx into a folder and says how like they are."""
 
@@ -61,8 +66,14 @@ class Graphs:
         return (self._folder / DESCRIPTION).is_file()
 
     def path(self, precision: Precision) -> Path:
-        """A graph; one that is missing or damaged is written anew."""
+        """A graph; one that is missing or damaged is written anew.
+
+        Raises:
+            WeightsRejected: the network cannot be one.
+        """
         digests = self._described()[1]
+        if not digests:
+            raise WeightsRejected(f"{self._folder.name} has no graphs; `archive models use` chooses another pair")
         path = self._folder / f"{precision}.onnx"
         if not path.is_file() or _digest(path) != digests[path.name]:
             (self._folder / DESCRIPTION).unlink(missing_ok=True)
@@ -95,9 +106,12 @@ class Graphs:
         """Convert beside the place, then let file go over file; the description goes last and makes them count."""
         make_private_directory(self._folder)
         with tempfile.TemporaryDirectory(dir=self._folder, prefix=".half-") as scratch:
-            likeness = self._convert(Path(scratch))
+            try:
+                likeness = self._convert(Path(scratch))
+            except WeightsRejected:  # torch computes it all the same, and need not be asked again
+                likeness = NO_GRAPHS
             files = {}
-            for name in (f"{precision}.onnx" for precision in PRECISIONS):
+            for name in (f"{precision}.onnx" for precision in PRECISIONS if likeness.usable):
                 built = Path(scratch) / name
                 files[name] = _digest(built)
                 sync(built)

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from functools import cached_property
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from archive.errors import WeightsRejected
-from archive.runtimes.kept import INT8, best, runtime_of
+from archive.runtimes.fitting import Fitted
+from archive.runtimes.kept import INT8
 from archive.runtimes.pictures import pictures
-from archive.runtimes.timing import machine, seconds
+from archive.runtimes.timing import seconds
 from archive.segmenters.regions import blue_first, regions
 from archive.segmenters.taming import sealed, threads_kept, ultralytics
 from archive.segmenters.threads import PerThread
 from archive.segmenters.weights import present, short_digest, under_plain_name
-from archive.segmenters.yolo_graph import GraphDetector, graphs, rows_of
+from archive.segmenters.yolo_graph import GraphDetector, graphs_of, rows_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-    from archive.runtimes.kept import Graphs, Precision, Runtime
+    from archive.runtimes.kept import Precision, Runtime
     from archive.types import Pixels, Region
 
 
@@ -49,19 +50,21 @@ class UltralyticsSegmenter:
         precision: Precision | None = None,
     ) -> None:
         self.weights = present(weights)
-        self._cache = graphs
-        self._asked = precision
-        self._choosing = Lock()
         self.size = size
         self.confidence = confidence
         self.overlap = overlap
         self.limit = limit
+        self._fitted = Fitted(
+            None if graphs is None else lambda: graphs_of(present(weights), graphs, self._network, size),
+            precision,
+            self._clocks,
+        )
 
     @cached_property
     def name(self) -> str:
         """Kind, weights and settings."""
         settings = f"{self.size}px-c{self.confidence:g}-o{self.overlap:g}-n{self.limit}"
-        int8 = f"-{INT8}" if self._precision == "int8" else ""
+        int8 = f"-{INT8}" if self._fitted.precision == "int8" else ""
         return f"yolo-{short_digest(self.weights)}{int8}-{settings}"
 
     def segment(self, pixels: Pixels) -> list[Region]:
@@ -70,60 +73,33 @@ class UltralyticsSegmenter:
         Raises:
             WeightsRejected: the weights are not a YOLO network that finds boxes, or are not safe to load.
         """
-        if self._runtime != "torch":
+        if self._fitted.runtime != "torch":
             found = self._detector.boxes(pixels)
             return regions(found.edges, found.confidences, pixels)
-        predictor = self._predictor
-        with sealed(f"segmenter {self.weights.name}"):
-            boxes = predictor(source=blue_first(pixels))[0].boxes
+        boxes = self._by_torch(pixels)
         return regions(boxes.xyxy.cpu().numpy(), boxes.conf.cpu().numpy(), pixels)
 
-    @cached_property
-    def _precision(self) -> Precision:
-        if self._graphs is None:
-            return "exact"
-        return self._asked or best(self._timings(self._graphs), self._graphs.likeness())
+    def _by_torch(self, pixels: Pixels) -> Any:  # noqa: ANN401
+        predictor = self._predictor
+        with sealed(f"segmenter {self.weights.name}"):
+            return predictor(source=blue_first(pixels))[0].boxes
 
-    @property
-    def _runtime(self) -> Runtime:
-        with self._choosing:
-            return self._chosen
-
-    @cached_property
-    def _chosen(self) -> Runtime:
-        if self._graphs is None:
-            return "torch"
-        if self._precision == "int8":
-            return "int8"
-        return runtime_of("exact", self._timings(self._graphs), self._graphs.likeness())
-
-    @cached_property
-    def _graphs(self) -> Graphs | None:
-        if self._cache is None:
-            return None
-        return graphs(self.weights, self._cache, lambda: rows_of(self._loaded().model.model), self.size)
-
-    def _timings(self, kept: Graphs) -> dict[Runtime, float]:
-        """Seconds for the picture of a street, by each runtime."""
+    def _clocks(self) -> dict[Runtime, Callable[[], float]]:
+        """Seconds for the picture of a street."""
         shown = pictures()[0]
-        return kept.timings(
-            machine(),
-            {
-                "torch": lambda: seconds(lambda: self._predictor(source=blue_first(shown))),
-                "exact": lambda: self._seconds(kept, "exact", shown),
-                "int8": lambda: self._seconds(kept, "int8", shown),
-            },
-        )
+        return {
+            "torch": lambda: seconds(lambda: self._by_torch(shown)),
+            "exact": lambda: self._seconds("exact", shown),
+            "int8": lambda: self._seconds("int8", shown),
+        }
 
-    def _seconds(self, kept: Graphs, precision: Precision, shown: Pixels) -> float:
-        detector = self._detector_of(kept.path(precision))
+    def _seconds(self, precision: Precision, shown: Pixels) -> float:
+        detector = self._detector_of(self._fitted.graphs.path(precision))
         return seconds(lambda: detector.boxes(shown))
 
     @cached_property
     def _detector(self) -> GraphDetector:
-        if self._graphs is None:
-            raise ValueError("there is no graph without a cache")
-        return self._detector_of(self._graphs.path(self._precision))
+        return self._detector_of(self._fitted.graph)
 
     def _detector_of(self, graph: Path) -> GraphDetector:
         return GraphDetector(graph, size=self.size, confidence=self.confidence, overlap=self.overlap, limit=self.limit)
@@ -131,6 +107,10 @@ class UltralyticsSegmenter:
     @PerThread
     def _predictor(self) -> Any:  # noqa: ANN401  (ultralytics has no types worth the name)
         return self._loaded()
+
+    def _network(self) -> Any:  # noqa: ANN401
+        """The bare network, to be turned into graphs."""
+        return rows_of(self._loaded().model.model)
 
     def _loaded(self) -> Any:  # noqa: ANN401
         present(self.weights)  # a file that went away since is missing, and nothing to download

@@ -6,15 +6,16 @@ Masks are not computed: the archive keeps boxes, so the branch that makes them i
 from __future__ import annotations
 
 from functools import cached_property
+from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from archive.errors import WeightsRejected
+from archive.runtimes import sessions
 from archive.runtimes.kept import Graphs, Likeness, Precision
 from archive.runtimes.pictures import pictures, quarters
 from archive.runtimes.quantising import quantise_convolutions
-from archive.runtimes.sessions import session
 from archive.segmenters.regions import distinct
 from archive.segmenters.weights import short_digest
 
@@ -65,11 +66,14 @@ class GraphDetector:
         self._confidence = confidence
         self._overlap = overlap
         self._limit = limit
+        self._loading = Lock()
 
     def boxes(self, pixels: Pixels) -> Boxes:
         """What it finds in a photo."""
         view = letterboxed(pixels, self._size)
-        rows = self._session.run(None, {"images": view.values})[0][0]
+        with self._loading:
+            session = self._session
+        rows = session.run(None, {"images": view.values})[0][0]
         sure = rows[4:].max(axis=0)
         order = np.flatnonzero(sure > self._confidence)
         order = order[np.argsort(-sure[order], kind="stable")]
@@ -82,7 +86,7 @@ class GraphDetector:
 
     @cached_property
     def _session(self) -> Any:  # noqa: ANN401
-        return session(self._graph)
+        return sessions.session(self._graph)
 
 
 def letterboxed(pixels: Pixels, size: int) -> View:
@@ -103,7 +107,7 @@ def letterboxed(pixels: Pixels, size: int) -> View:
     return View(np.ascontiguousarray(values), scale, left, top)
 
 
-def graphs(weights: Path, cache: Path, network: Callable[[], Any], size: int) -> Graphs:
+def graphs_of(weights: Path, cache: Path, network: Callable[[], Any], size: int) -> Graphs:
     """The graphs of a checkpoint, below `cache`; `network` loads it as ultralytics does, without its own state."""
     return Graphs(cache / f"yolo-{short_digest(weights)}-{size}px", lambda target: _convert(network(), target, size))
 
@@ -174,6 +178,7 @@ def rows_of(network: Any) -> Any:  # noqa: ANN401
     if kinds is None or getattr(head, "end2end", False):
         raise WeightsRejected("this network's head is not made of boxes and classes")
     head.export, head.format, head.dynamic = True, "onnx", True
+    last = 4 + int(kinds)
 
     class Rows(torch.nn.Module):
         def __init__(self) -> None:
@@ -183,7 +188,7 @@ def rows_of(network: Any) -> Any:  # noqa: ANN401
         def forward(self, images: torch.Tensor) -> torch.Tensor:
             found = self.network(images)
             rows: torch.Tensor = found[0] if isinstance(found, (tuple, list)) else found
-            return rows[:, : 4 + kinds]
+            return rows[:, :last]
 
     return Rows().eval()
 

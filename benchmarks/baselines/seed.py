@@ -51,10 +51,9 @@ class Seed:
 
     def see(self, photo: Path) -> int:
         """Do everything that the notebook does before its query; returns how many crops were embedded."""
-        import cv2
         from PIL import Image
 
-        pixels = cv2.cvtColor(cv2.imread(str(photo)), cv2.COLOR_BGR2RGB)
+        pixels = np.asarray(Image.open(photo).convert("RGB"))
         (found,) = self._segmenter(str(photo), device="cpu", verbose=False, **self._settings)
         rows = []
         for crop in self._crops(pixels, found):

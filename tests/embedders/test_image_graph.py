@@ -36,8 +36,7 @@ class TestInt8(EmbedderContract):
 
 def test_the_exact_graph_gives_torch_s_own_vectors(folder: Path, towers: Path, int8: OpenClipEmbedder) -> None:
     shown = coloured_crops(20, 32, 100)
-    assert int8._graphs is not None
-    rows = GraphTower(int8._graphs.path("exact"), OpenClipFolder(folder), "exact").rows(shown)
+    rows = GraphTower(int8._fitted.graphs.path("exact"), OpenClipFolder(folder), "exact").rows(shown)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     np.testing.assert_allclose(rows, OpenClipEmbedder(folder, towers).embed_images(shown), atol=1e-5)
 

@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from archive.errors import WeightsRejected
+from archive.runtimes.fitting import Fitted
 from archive.runtimes.kept import INT8, Graphs, Likeness, best, precision_of, runtime_of
 from archive.runtimes.sessions import ON_CPU, providers
 from archive.runtimes.timing import machine, seconds
@@ -87,7 +89,7 @@ def test_each_machine_is_timed_once(tmp_path: Path) -> None:
 def test_a_new_archive_is_made_in_eight_bits_where_that_is_like_enough_and_much_faster(
     timed: tuple[float, float, float], usable: tuple[str, ...], expected: str
 ) -> None:
-    timings: dict[Runtime, float] = dict(zip(("torch", "exact", "int8"), timed, strict=True))  # type: ignore[arg-type]
+    timings: dict[Runtime, float] = dict(zip(("torch", "exact", "int8"), timed, strict=True))
     assert best(timings, Likeness(1.0, 1.0, usable)) == expected  # type: ignore[arg-type]
 
 
@@ -124,3 +126,27 @@ def test_a_timing_is_that_of_the_work() -> None:
     assert len(runs) >= 3
     assert machine() == machine()
     assert "onnxruntime" in machine()
+
+
+def test_a_network_that_cannot_be_a_graph_goes_on_with_torch(tmp_path: Path) -> None:
+    def refuse(_folder: Path) -> Likeness:
+        raise WeightsRejected("torch cannot export it")
+
+    def never() -> dict[Runtime, Callable[[], float]]:
+        raise AssertionError("there is nothing to time")
+
+    graphs = Graphs(tmp_path / "part", refuse)
+    fitted = Fitted(lambda: graphs, None, never)
+    assert (fitted.precision, fitted.runtime, graphs.ready) == ("exact", "torch", True)
+    with pytest.raises(WeightsRejected, match="has no graphs"):
+        graphs.path("exact")
+
+
+def test_the_choice_is_what_the_clocks_say_but_for_an_archive_s_own_precision(tmp_path: Path) -> None:
+    graphs = Graphs(tmp_path / "part", Converter())
+    free = Fitted(lambda: graphs, None, lambda: candidates(3, 2, 1))
+    assert (free.precision, free.runtime, free.graph.name) == ("int8", "int8", "int8.onnx")
+    kept = Fitted(lambda: graphs, "exact", lambda: candidates(3, 2, 1))
+    assert (kept.precision, kept.runtime, kept.graph.name) == ("exact", "exact", "exact.onnx")
+    plain = Fitted(None, None, lambda: candidates(3, 2, 1))
+    assert (plain.precision, plain.runtime) == ("exact", "torch")

@@ -41,8 +41,7 @@ class TestInt8(SegmenterContract):
 
 @pytest.mark.real_weights
 def test_the_exact_graph_finds_what_ultralytics_finds(int8: UltralyticsSegmenter) -> None:
-    assert int8._graphs is not None
-    graph = GraphDetector(int8._graphs.path("exact"), size=320, confidence=0.05, overlap=0.7, limit=300)
+    graph = GraphDetector(int8._fitted.graphs.path("exact"), size=320, confidence=0.05, overlap=0.7, limit=300)
     plain = UltralyticsSegmenter(int8.weights, size=320, confidence=0.05)
     for picture in pictures():
         found, expected = graph.boxes(picture), plain.segment(picture)
