@@ -5,6 +5,7 @@ Like `archive.bootstrap`, from which it takes its parts: settings in, work done.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archive import bootstrap
@@ -13,7 +14,6 @@ from archive.settings import PairChoice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from archive.backup import Manifest, Report, Watcher
     from archive.catalog.writer import Catalog
@@ -45,7 +45,9 @@ def forget(settings: Settings, photos: Sequence[Photo], *, verify: bool) -> Rece
     from archive.erasure import erase
     from archive.upkeep import refuse_damaged
 
-    refuse_damaged(bootstrap.catalog_place(settings))
+    place = bootstrap.catalog_place(settings)
+    if isinstance(place, Path):  # a server answers for its own pages, and holds too much to be read whole for this
+        refuse_damaged(place)
     with bootstrap.writing(settings) as catalog, catalog.alone():
         return erase(photos, bootstrap.places(settings, catalog), verify=verify)
 

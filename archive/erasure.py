@@ -176,8 +176,7 @@ def finish(places: Places, receipt: Receipt) -> None:
     digests = {digest for digest in waiting if digest is not None}
     if digests:
         last_answer.forget(places.home)
-        # A file that somebody else has, too, is his.
-        _erase_files({digest for digest in digests if not places.catalog.is_held(digest)}, places, receipt)
+        _erase_files(digests, places, receipt)
         places.arrivals.keep(lambda digest: digest not in digests)
         _purge_shards(places, receipt)
         places.catalog.note_files_erased()
@@ -187,11 +186,15 @@ def finish(places: Places, receipt: Receipt) -> None:
 
 
 def _erase_files(digests: set[str], places: Places, receipt: Receipt) -> None:
+    gone = set()
     for digest in sorted(digests):
-        sizes = places.originals.erase(digest)
-        receipt.files += len(sizes)
-        receipt.bytes += sum(sizes)
-    elsewhere = (path for path in _files(places.home, but=places.originals.folder) if path.name[:64] in digests)
+        with places.catalog.letting_go(digest) as is_nobodys:
+            if is_nobodys:  # a file that somebody else has, too, is his
+                sizes = places.originals.erase(digest)
+                receipt.files += len(sizes)
+                receipt.bytes += sum(sizes)
+                gone.add(digest)
+    elsewhere = (path for path in _files(places.home, but=places.originals.folder) if path.name[:64] in gone)
     for path in elsewhere:
         receipt.files += 1
         receipt.bytes += path.stat().st_size

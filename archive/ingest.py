@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from archive import shelving
 from archive.arrivals import Arrival
-from archive.catalog.writer import NewPhoto
+from archive.catalog.new_photo import NewPhoto, PhotoIsKnown
 from archive.errors import ArchiveError, PhotoError, SourceVanished, UsageError
 from archive.photos.camera_card import Condition, examine
 from archive.photos.cards import FoundFile, find, is_gone
@@ -366,7 +366,13 @@ def _keep(candidate: _Candidate, pack: Pack, walk: _Walk) -> None:
         condition=trace.condition.value if trace else None,
         marks=walk.destination.look.marks(photo.pixels, damaged=photo.damage is not None),
     )
-    catalog.add_photo(new, walk.destination.pair_id, pack)
+    try:
+        catalog.add_photo(new, walk.destination.pair_id, pack)
+    except PhotoIsKnown as there:
+        _found_again(there.photo_id, candidate.digest, file, found, trace, walk)
+        return
+    if catalog.is_shared:  # another machine may have erased the same file, another wearer's, before the row was in
+        walk.destination.originals.ensure(found.content, candidate.digest, photo.suffix, found.modified)
     walk.report.marked.update(new.marks)
     walk.report.new += 1
     if trace and trace.condition is Condition.DAMAGED:
@@ -379,21 +385,13 @@ def _found_again(
     """Remember where a known photo stands too; if its original is gone or cut short, here are its bytes."""
     catalog, originals = walk.destination.catalog, walk.destination.originals
     suffix = catalog.photos([photo_id])[photo_id].suffix
-    if not _is_whole(originals, digest, suffix, len(found.content)):
-        originals.put(found.content, digest, suffix, found.modified)
+    originals.ensure(found.content, digest, suffix, found.modified)
     catalog.add_source(photo_id, file.name, file.relative, found.modified)
     if trace and not catalog.is_placed(photo_id):
         place, capture = walk.provenance.place(trace), walk.provenance.session_time(trace)
         catalog.place_photo(photo_id, place, capture, trace.condition.value)
         walk.report.retimed += 1
     walk.report.known += 1
-
-
-def _is_whole(originals: Originals, digest: str, suffix: str, size: int) -> bool:
-    try:
-        return originals.size(digest, suffix) == size
-    except OSError:
-        return False
 
 
 def _shelve(destination: Destination) -> None:

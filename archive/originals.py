@@ -86,6 +86,18 @@ class Originals:
         """
         return self.path(digest, suffix).stat().st_size
 
+    def has(self, digest: str, suffix: str, size: int) -> bool:
+        """Whether an original of that size is there."""
+        try:
+            return self.size(digest, suffix) == size
+        except OSError:
+            return False
+
+    def ensure(self, content: bytes, digest: str, suffix: str, modified: float | None) -> None:
+        """Put an original where it is gone or cut short."""
+        if not self.has(digest, suffix, len(content)):
+            self.put(content, digest, suffix, modified)
+
     def where(self, digest: str, suffix: str) -> str:
         """Where a person finds it."""
         return str(self.path(digest, suffix))

@@ -9,8 +9,9 @@ import pytest
 
 from archive.settings import Settings
 from tests.commands import archive
+from tests.object_store import line, url
 
-__all__ = ["archive", "home", "settings"]
+__all__ = ["archive", "home", "line", "settings", "url"]
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,7 +48,7 @@ def database() -> Iterator[Callable[[], Postgres]]:
 
     with postgres.running(durable=False) as server:
         if server is None:
-            pytest.skip("no PostgreSQL server is installed; on Debian: apt-get install postgresql-15")
+            pytest.skip("no PostgreSQL server can be run here; on Debian: apt-get install postgresql-15")
         server.command("CREATE DATABASE fresh")
         bring_place_to_head(server.database("fresh"))
 

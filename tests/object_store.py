@@ -11,14 +11,21 @@ import sys
 import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
+
+import pytest
+
+from archive.object_store import Bucket
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PATIENCE_S = 60
+
+_NUMBER = count(1)
 
 
 @contextmanager
@@ -119,3 +126,32 @@ def _answers(port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+@pytest.fixture(scope="session")
+def line() -> Iterator[Line]:
+    """The way to an S3 server."""
+    pytest.importorskip("s3fs", reason="s3fs is not installed; it comes with archive[cluster]")
+    with running() as port:
+        if port is None:
+            pytest.skip("no S3 server is installed; it comes with archive[cluster-test]")
+        line = Line(port)
+        yield line
+        line.close()
+
+
+@pytest.fixture
+def url(line: Line, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A prefix in a bucket of that server, named and opened as its own tools would."""
+    for name, value in {
+        "AWS_ENDPOINT_URL": line.url,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("archive.object_store.TRIES", 3)
+    line.failing = line.cut = 0
+    bucket = f"bucket-{next(_NUMBER)}"
+    Bucket(f"s3://{bucket}")._files.mkdir(bucket)
+    return f"s3://{bucket}/of/one"

@@ -25,7 +25,9 @@ CLUSTER_USER = "archive"
 
 
 def programs() -> Path | None:
-    """The folder of the newest server that Debian's packages have installed."""
+    """The folder of the newest server that Debian's packages have installed; None where none can be run."""
+    if os.getuid() == 0 and Path("/proc/self/uid_map").read_text().split()[2] == "1":
+        return None  # root of a namespace in which there is no other user, who alone could run it
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: int(folder.parent.name))
     return found[-1] if found else None
 

@@ -6,12 +6,11 @@ import hashlib
 import json
 from base64 import b64encode
 from datetime import UTC, datetime
-from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
 
-from archive import object_originals, object_store
+from archive import object_originals
 from archive.errors import ArchiveError
 from archive.object_originals import ObjectOriginals
 from archive.object_store import Bucket
@@ -19,48 +18,17 @@ from archive.originals import Originals
 from archive.photos.reading import digest_of
 from tests import coloured_photos
 from tests.contracts.originals import CONTENT, TAKEN, OriginalsContract
-from tests.object_store import Line, running
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.commands import Commands
+    from tests.object_store import Line
 
 pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")
 
-_NUMBER = count(1)
 DIGEST = digest_of(CONTENT)
 MORNING = datetime(2026, 11, 20, 8, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def line() -> Iterator[Line]:
-    """The way to an S3 server."""
-    pytest.importorskip("s3fs", reason="s3fs is not installed; it comes with archive[cluster]")
-    with running() as port:
-        if port is None:
-            pytest.skip("no S3 server is installed; it comes with archive[cluster-test]")
-        line = Line(port)
-        yield line
-        line.close()
-
-
-@pytest.fixture
-def url(line: Line, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A prefix in a bucket of that server, named and opened as its own tools would."""
-    for name, value in {
-        "AWS_ENDPOINT_URL": line.url,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(object_store, "TRIES", 3)
-    line.failing = line.cut = 0
-    bucket = f"bucket-{next(_NUMBER)}"
-    Bucket(f"s3://{bucket}")._files.mkdir(bucket)
-    return f"s3://{bucket}/of/one"
 
 
 class TestInAFolder(OriginalsContract):

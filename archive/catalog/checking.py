@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from archive.catalog import queries
 from archive.catalog.driver import archive_errors, sqlite_module
@@ -98,12 +98,7 @@ def _state(connection: sqlite3.Connection) -> Iterator[Finding]:
 
 
 def _packs(connection: sqlite3.Connection, pair_id: int, dim: int) -> Iterator[Finding]:
-    rows = connection.execute(
-        """SELECT p.width, p.height, k.photo_id, k.count, k.crc, k.boxes, k.confidences, k.vectors
-           FROM packs k JOIN photos p ON p.id = k.photo_id WHERE k.pair_id = ? ORDER BY k.id""",
-        (pair_id,),
-    )
-    for width, height, photo_id, *blobs in rows:
+    for _, width, height, photo_id, *blobs in _packed(connection, pair_id):
         try:
             pack = decode(PackedPack(*blobs), photo_id, pair_id, dim)
         except CatalogDamaged as error:
@@ -111,6 +106,19 @@ def _packs(connection: sqlite3.Connection, pair_id: int, dim: int) -> Iterator[F
             continue
         if tuple(pack.boxes[0].tolist()) != (0, 0, width, height):
             yield Finding(Code.WHOLE_FRAME, f"the first segment of photo {photo_id} is not its whole frame")
+
+
+def _packed(connection: sqlite3.Connection, pair_id: int) -> Iterator[tuple[Any, ...]]:
+    """Every pack of a pair as it is stored, with its id and its photo's size, some at a time."""
+    after = 0
+    while page := connection.execute(
+        """SELECT k.id, p.width, p.height, k.photo_id, k.count, k.crc, k.boxes, k.confidences, k.vectors
+           FROM packs k JOIN photos p ON p.id = k.photo_id
+           WHERE k.pair_id = ? AND k.id > ? ORDER BY k.id LIMIT ?""",
+        (pair_id, after, queries.PAGE),
+    ).fetchall():
+        yield from page
+        after = page[-1][0]
 
 
 def _shards(connection: sqlite3.Connection, pair_id: int) -> Iterator[Finding]:

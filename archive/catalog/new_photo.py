@@ -10,6 +10,14 @@ if TYPE_CHECKING:
     from archive.types import CaptureTime, Mark
 
 
+class PhotoIsKnown(Exception):  # noqa: N818  (a state of the world, and no fault of anybody's)
+    """Another machine has added the photo since it was looked for; its id is `photo_id`."""
+
+    def __init__(self, photo_id: int) -> None:
+        super().__init__(f"the photo is in as {photo_id}")
+        self.photo_id = photo_id
+
+
 @dataclass(frozen=True, slots=True)
 class NewPhoto:
     """A photo that is about to be added, and where it was found.

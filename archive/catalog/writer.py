@@ -6,13 +6,13 @@ Every write is one transaction, durable on return, and counts: the generation go
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from sqlalchemy import bindparam, delete, update
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from archive.catalog import erasing, postgres, purging, queries, scoping
 from archive.catalog.driver import archive_errors, meaning
@@ -27,7 +27,7 @@ from archive.catalog.inserts import (
     insert_wearer,
 )
 from archive.catalog.lessons import Lessons
-from archive.catalog.new_photo import NewPhoto
+from archive.catalog.new_photo import NewPhoto, PhotoIsKnown
 from archive.catalog.packing import MAX_SIDE
 from archive.catalog.queries import LAST_ID
 from archive.catalog.rows import PackRow, PairRow, ShardRow, StateRow
@@ -121,6 +121,12 @@ class Catalog(Lessons):
         """The id of the wearer's photo with that sha256 in hex."""
         return queries.photo_id(self._driver, digest, self.wearer)
 
+    @contextmanager
+    def letting_go(self, digest: str) -> Iterator[bool]:
+        """Whether nobody has a photo of that sha256 in hex any more; no machine can add one while the block runs."""
+        with self._write() if self.is_shared else nullcontext():
+            yield not self.is_held(digest)
+
     def is_held(self, digest: str) -> bool:
         """Whether anybody has the photo with that sha256 in hex."""
         return queries.photo_id(self._driver, digest) is not None
@@ -136,16 +142,22 @@ class Catalog(Lessons):
 
         Raises:
             PhotoError: the photo is too long for a box to describe.
+            PhotoIsKnown: the wearer has it.
         """
         if max(new.width, new.height) > MAX_SIDE:
             raise PhotoError(f"it is longer than {MAX_SIDE:,} pixels")
         self._refuse_other_space(pair_id, pack)
-        with self._write() as generation:
-            erasing.unmark(self._connection, self._driver, new.digest, self.wearer)
-            photo_id = insert_photo(self._connection, new, generation, self.wearer)
-            insert_source(self._connection, photo_id, new.name, new.path, new.modified)
-            insert_marks(self._connection, photo_id, new.marks)
-            insert_pack(self._connection, replace(pack, photo_id=photo_id), pair_id)
+        try:
+            with self._write() as generation:
+                erasing.unmark(self._connection, self._driver, new.digest, self.wearer)
+                photo_id = insert_photo(self._connection, new, generation, self.wearer)
+                insert_source(self._connection, photo_id, new.name, new.path, new.modified)
+                insert_marks(self._connection, photo_id, new.marks)
+                insert_pack(self._connection, replace(pack, photo_id=photo_id), pair_id)
+        except IntegrityError as error:
+            if (known := self.photo_id(new.digest)) is None:
+                raise
+            raise PhotoIsKnown(known) from error
         return photo_id
 
     def add_source(self, photo_id: int, name: bytes, path: bytes, modified: float | None) -> bool:
@@ -153,8 +165,13 @@ class Catalog(Lessons):
         query = "SELECT 1 FROM sources WHERE photo_id = ? AND path = ?"
         if self._driver.execute(query, (photo_id, path)).fetchone():
             return False
-        with self._write():
-            insert_source(self._connection, photo_id, name, path, modified)
+        try:
+            with self._write():
+                insert_source(self._connection, photo_id, name, path, modified)
+        except IntegrityError:
+            if self._driver.execute(query, (photo_id, path)).fetchone() is None:
+                raise
+            return False  # another machine was quicker
         return True
 
     def sessions(self) -> dict[int, Session]:
@@ -326,20 +343,21 @@ class Catalog(Lessons):
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Be the only one that shelves or erases. A file has one writer anyhow; machines that share a server wait."""
-        if self._is_shared:
+        if self.is_shared:
             with postgres.alone(self._driver):
                 yield
         else:
             yield
 
     @property
-    def _is_shared(self) -> bool:
+    def is_shared(self) -> bool:
+        """Whether other machines may write at the same time."""
         return not isinstance(self._place, Path)
 
     @property
     def _driver(self) -> sqlite3.Connection:
         connection = self._connection.connection.driver_connection
-        return postgres.as_driver(connection) if self._is_shared else cast("sqlite3.Connection", connection)
+        return postgres.as_driver(connection) if self.is_shared else cast("sqlite3.Connection", connection)
 
     @contextmanager
     def _write(self) -> Iterator[int]:

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from archive.catalog.driver import connect_to_write
+from archive.catalog.new_photo import PhotoIsKnown
 from archive.catalog.postgres import as_driver
 from archive.catalog.reader import CatalogReader
 from archive.errors import PhotoError, SpaceMismatch
@@ -118,7 +119,7 @@ def test_a_photo_that_is_there_is_not_added_again(place: Place) -> None:
     pair_id = fill(place, photos=1)
     with writing(place) as catalog:
         before = catalog.state
-        with pytest.raises(IntegrityError):
+        with pytest.raises(PhotoIsKnown):
             catalog.add_photo(new_photo(1), pair_id, pack())
         assert catalog.state == before
 
