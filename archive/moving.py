@@ -68,7 +68,7 @@ def migrate(source: Settings, target: Settings, report: Report, watcher: Watcher
         reading = stack.enter_context(bootstrap.opened(source))  # nobody may change it meanwhile
         if reading.erasures():
             bootstrap.finish_erasure(source, reading)
-        with Transfer(*places, wearers.known(target)) as transfer:
+        with Transfer(places[0], places[1], wearers.known(target)) as transfer:
             watcher.begin(transfer.begin())
             _copy_photos(transfer, bootstrap.originals(source), bootstrap.originals(target), report, watcher)
             transfer.finish()
@@ -136,8 +136,8 @@ class _Side:
 
     def sample(self, count: int) -> Vectors:
         """Vectors of photos spread over the whole archive, one each: a thing, then a whole photo, and so on."""
-        spans = [*self._catalog.shards(self._pair_id), *self._catalog.unsealed(self._pair_id)]
-        last = max((span.last_pack for span in spans), default=0)
+        ends = [shard.last_pack for shard in self._catalog.shards(self._pair_id)]
+        last = max(ends + [span.last_pack for span in self._catalog.unsealed(self._pair_id)], default=0)
         places = np.unique(np.linspace(1, last, count, dtype=np.int64)) if last else ()
         found = (next(self._catalog.packs(self._pair_id, int(place)), None) for place in places)
         rows = [pack.vectors[number % 2 - 1] for number, (_, pack) in enumerate(filter(None, found))]
@@ -147,10 +147,10 @@ class _Side:
         """The nearest segments to a unit row (1, dim)."""
         matches = self._index.search(query, CANDIDATES)
         packs = self._catalog.packs_of(self._pair_id, {photo_of(match.segment) for match in matches})
-        ids, vectors = (
-            np.concatenate(both) for both in zip(self._outside, _rows(packs.values(), self._index.dim), strict=True)
-        )
-        ids, places = np.unique(ids, return_index=True)
+        near_ids, near_vectors = _rows(packs.values(), self._index.dim)
+        outside_ids, outside_vectors = self._outside
+        vectors = np.concatenate((outside_vectors, near_vectors))
+        ids, places = np.unique(np.concatenate((outside_ids, near_ids)), return_index=True)
         scores = vectors[places] @ query[0]
         best = np.argsort(-scores, kind="stable")[:NEAREST]
         return _Near(ids[best], scores[best])

@@ -51,6 +51,8 @@ WITH_PHOTOS: tuple[type[Row], ...] = (SourceRow, PackRow, MarkRow)
 AFTER: tuple[type[Row], ...] = (ThingRow, ExemplarRow, ExemplarVectorRow)
 """What is copied after them, as a whole."""
 
+COPIED: tuple[type[Row], ...] = (*BEFORE, PhotoRow, *WITH_PHOTOS, *AFTER)
+
 OF_ITS_OWN: tuple[type[Row], ...] = (StateRow, MarkKeyRow, ShardRow, TallyRow, ErasureRow, TextRow)
 """What is never copied: a catalog's own state, and what is made again."""
 
@@ -144,13 +146,13 @@ class Transfer:
             self._target.execute(update(StateRow).values(answering_pair=pairs[0], wanted_pair=pairs[1]))
             self._count_commit()
             if self._target.dialect.name == "postgresql":
-                for table in (*BEFORE, PhotoRow, *WITH_PHOTOS, *AFTER):
+                for table in COPIED:
                     self._go_on_counting(table)
 
     def differences(self) -> list[str]:
         """The tables that do not have as many rows at the target, but for the wearer who was named."""
         found = []
-        for table in (*BEFORE, PhotoRow, *WITH_PHOTOS, *AFTER):
+        for table in COPIED:
             counted = select(func.count()).select_from(table)
             there = int(self._read(counted).scalar_one())
             with self._target.begin():

@@ -13,10 +13,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+SLOWEST = 600
+"""Seconds that a test may take on a machine that has other things to do as well; servers are slow to start there."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.parent.name == "cluster":
             item.add_marker(pytest.mark.cluster)
+            item.add_marker(pytest.mark.timeout(SLOWEST))
 
 
 @pytest.fixture(scope="session")

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.processes import HOST, Server, free_port
+from tests.cluster.processes import HOST, Server, ServerFailed, free_port
 
 NODES = 3
 START_SECONDS = 120.0
+ATTEMPTS = 3
 
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -44,13 +45,17 @@ class Ray:
         return f"{HOST}:{self.port}"
 
     def start(self) -> None:
-        """Start the nodes, and wait until all of them are known to the first."""
-        self._nodes[0].start()
-        self._nodes[0].wait_until(partial(_has_started, self._nodes[0]), START_SECONDS)
-        for node in self._nodes[1:]:
-            node.start()
-        for node in self._nodes:
-            node.wait_until(partial(_has_started, node), START_SECONDS)
+        """Start the nodes one after the other: each is given half a minute by Ray itself, and no more."""
+        for number, node in enumerate(self._nodes):
+            for attempt in range(ATTEMPTS):
+                node.start()
+                try:
+                    node.wait_until(partial(_has_started, node), START_SECONDS)
+                    break
+                except ServerFailed:
+                    self.kill(number)
+                    if attempt == ATTEMPTS - 1:
+                        raise
 
     def kill(self, number: int) -> None:
         """End one node and all that runs on it, as a power cut would. Node 0 is the head."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -14,7 +13,7 @@ from archive.indexes.milvus_collection import Address
 from tests.contracts.vector_index import DIM, VectorIndexContract, by_hand, clustered_rows, random_rows, segments, unit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from archive.types import Shard
     from tests.cluster.milvus import Standalone
@@ -24,13 +23,14 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def address(milvus: Standalone) -> Iterator[Address]:
-    """The server's, for as long as the test takes: what it leaves would make the next start of the server slower."""
-    address = Address.parse(f"{milvus.url}?partitions=4")
-    yield address
-    client = address.connect()
-    for name in client.list_collections():
-        client.drop_collection(name)
+def address(milvus: Standalone) -> Address:
+    return Address.parse(f"{milvus.url}?partitions=4")
+
+
+@pytest.fixture
+def name(address: Address) -> str:
+    """A collection with nothing in it; a new one would take the server seconds to load."""
+    return emptied(address, DIM)
 
 
 @pytest.fixture
@@ -44,15 +44,18 @@ class TestMilvus(VectorIndexContract):
 
     @pytest.fixture
     def new_index(self, address: Address) -> NewIndex:
-        return lambda dim: MilvusIndex(address, fresh_name(), dim)
+        return lambda dim: MilvusIndex(address, emptied(address, dim), dim)
 
 
-def fresh_name() -> str:
-    return f"test_{uuid4().hex}"
+def emptied(address: Address, dim: int) -> str:
+    """The name of a collection of that dimension, of which nothing is left."""
+    name = f"test_{dim}"
+    MilvusIndex(address, name, dim).sweep([])
+    return name
 
 
-def test_rows_that_are_sent_twice_are_there_once(reopen: Reopen) -> None:
-    name, ids, vectors = fresh_name(), segments(100), random_rows(100, DIM, seed=1)
+def test_rows_that_are_sent_twice_are_there_once(reopen: Reopen, name: str) -> None:
+    ids, vectors = segments(100), random_rows(100, DIM, seed=1)
     index = reopen(name, [])
     index.add(ids, vectors, (1, 20))
     again = reopen(name, [])
@@ -62,8 +65,8 @@ def test_rows_that_are_sent_twice_are_there_once(reopen: Reopen) -> None:
     assert len({match.segment for match in again.search(vectors[:1], 1_000)}) == 100
 
 
-def test_what_was_sent_again_since_outlives_the_shard_that_held_it(reopen: Reopen) -> None:
-    name, ids, vectors = fresh_name(), segments(100), random_rows(100, DIM, seed=1)
+def test_what_was_sent_again_since_outlives_the_shard_that_held_it(reopen: Reopen, name: str) -> None:
+    ids, vectors = segments(100), random_rows(100, DIM, seed=1)
     index = reopen(name, [])
     old = index.add(ids, vectors, (1, 20))
     new = index.add(ids[:60], vectors[:60], (1, 20))
@@ -72,8 +75,8 @@ def test_what_was_sent_again_since_outlives_the_shard_that_held_it(reopen: Reope
     assert reopen(name, [new]).broken == []
 
 
-def test_a_shard_of_which_rows_are_missing_is_named(reopen: Reopen) -> None:
-    name, ids, vectors = fresh_name(), segments(200), random_rows(200, DIM, seed=1)
+def test_a_shard_of_which_rows_are_missing_is_named(reopen: Reopen, name: str) -> None:
+    ids, vectors = segments(200), random_rows(200, DIM, seed=1)
     index = reopen(name, [])
     shards = [index.add(ids[at : at + 50], vectors[at : at + 50], (at + 1, at + 50)) for at in (0, 50, 100, 150)]
     thief = reopen(name, [])
@@ -83,18 +86,18 @@ def test_a_shard_of_which_rows_are_missing_is_named(reopen: Reopen) -> None:
     assert len(later) == 150
 
 
-def test_a_shard_of_another_kind_of_index_is_searched_by_the_caller(reopen: Reopen) -> None:
-    index = reopen(fresh_name(), [])
+def test_a_shard_of_another_kind_of_index_is_searched_by_the_caller(reopen: Reopen, name: str) -> None:
+    index = reopen(name, [])
     own = index.add(segments(50), random_rows(50, DIM, seed=1), (1, 10))
     foreign = replace(own, name="000000000011-000000000020-0123456789abcdef.shard", first_pack=11, last_pack=20)
-    later = reopen(index._name, [own, foreign])
+    later = reopen(name, [own, foreign])
     assert later.broken == [foreign]
     later.remove(foreign)
     assert len(later) == 50
 
 
-def test_a_sweep_leaves_what_the_manifest_names(reopen: Reopen) -> None:
-    name, ids, vectors = fresh_name(), segments(100), random_rows(100, DIM, seed=1)
+def test_a_sweep_leaves_what_the_manifest_names(reopen: Reopen, name: str) -> None:
+    ids, vectors = segments(100), random_rows(100, DIM, seed=1)
     index = reopen(name, [])
     kept = index.add(ids[:50], vectors[:50], (1, 10))
     index.add(ids[50:], vectors[50:], (11, 20))
@@ -105,10 +108,10 @@ def test_a_sweep_leaves_what_the_manifest_names(reopen: Reopen) -> None:
     assert reopen(name, [kept]).broken == [kept]
 
 
-def test_a_wearers_search_never_shows_what_is_anothers(reopen: Reopen) -> None:
+def test_a_wearers_search_never_shows_what_is_anothers(reopen: Reopen, name: str) -> None:
     ids, vectors = segments(600), random_rows(600, DIM, seed=1)
     wearers = (ids >> 10) % 7
-    index = reopen(fresh_name(), [])
+    index = reopen(name, [])
     shuffled = np.random.default_rng(3).permutation(600)
     index.add(ids[shuffled], vectors[shuffled], (1, 120), wearers[shuffled])
     for asked in ([0], [3, 5], [6]):
@@ -126,10 +129,10 @@ def test_a_wearers_search_never_shows_what_is_anothers(reopen: Reopen) -> None:
     assert index.search(vectors[:1], 10, wearers=[99]) == []
 
 
-def test_a_filter_loses_no_hit_of_few_photos_and_few_of_many_once_a_graph_is_built(reopen: Reopen) -> None:
+def test_a_filter_loses_no_hit_of_few_photos_and_few_of_many_once_a_graph_is_built(reopen: Reopen, name: str) -> None:
     ids = segments(20_000)
     pictures, words = clustered_rows(20_000, DIM, concepts=900, seed=3)
-    index = reopen(fresh_name(), [])
+    index = reopen(name, [])
     for at in range(0, 20_000, 10_000):
         index.add(ids[at : at + 10_000], pictures[at : at + 10_000], (at + 1, at + 10_000))
     client = index._opened()
@@ -149,8 +152,10 @@ def test_a_filter_loses_no_hit_of_few_photos_and_few_of_many_once_a_graph_is_bui
         assert np.mean(overlaps) >= least, share
 
 
-def test_what_was_acknowledged_is_found_after_the_server_was_killed(milvus: Standalone, reopen: Reopen) -> None:
-    name, ids, vectors = fresh_name(), segments(3_000), random_rows(3_000, DIM, seed=1)
+def test_what_was_acknowledged_is_found_after_the_server_was_killed(
+    milvus: Standalone, reopen: Reopen, name: str
+) -> None:
+    ids, vectors = segments(3_000), random_rows(3_000, DIM, seed=1)
     index = reopen(name, [])
     shards = [index.add(ids[at : at + 500], vectors[at : at + 500], (at + 1, at + 500)) for at in range(0, 3_000, 500)]
     milvus.kill()
