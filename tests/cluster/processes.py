@@ -37,11 +37,6 @@ class Server:
         self._environment = {**os.environ, **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
-    @property
-    def pid(self) -> int:
-        """The process that was started last; 0 where none was."""
-        return self._process.pid if self._process is not None else 0
-
     def start(self) -> None:
         """Start it; what it says goes to its log."""
         with self.log.open("ab") as log:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
-import subprocess
 import sys
-from contextlib import suppress
-from functools import partial
-from pathlib import Path
+import tempfile
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cluster.processes import HOST, Server, ServerFailed, free_port
+from tests.cluster.processes import Server
 
-NODES = 3
-START_SECONDS = 120.0
-ATTEMPTS = 3
+if TYPE_CHECKING:
+    from pathlib import Path
+
+START_SECONDS = 400.0
 
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -25,80 +25,55 @@ QUIET = {
     "RAY_enable_metrics_collection": "0",
     "RAY_health_check_initial_delay_ms": "1000",
     "RAY_health_check_period_ms": "500",
-    "RAY_health_check_failure_threshold": "4",
+    "RAY_health_check_failure_threshold": "10",
     "OMP_NUM_THREADS": "1",
 }
 
+# What `ray start` runs on three machines: the head's server and a raylet on each. Starting them from one process costs
+# one import of Ray where three commands cost three.
+_NODES = """
+import sys, time
+from ray.cluster_utils import Cluster
+
+one = {"num_cpus": 1, "num_gpus": 0, "node_ip_address": "127.0.0.1", "include_dashboard": False}
+one |= {"include_log_monitor": False, "object_store_memory": 80 << 20, "temp_dir": sys.argv[1]}
+cluster = Cluster(initialize_head=True, head_node_args={**one, "no_monitor": True})
+nodes = [cluster.head_node, *(cluster.add_node(**one) for _ in range(2))]
+for node in nodes:
+    print("raylet", node.all_processes["raylet"][0].process.pid, flush=True)
+print("address", cluster.address, flush=True)
+while True:
+    time.sleep(60)
+"""
+
 
 class Ray:
-    """The head and two more nodes; each is a process group of its own, so that each can lose its power."""
+    """A head and two more nodes, in one process group."""
 
     def __init__(self, folder: Path) -> None:
         pytest.importorskip("ray", reason="needs the extra cluster")
-        self._folder = folder
-        self.port = free_port()
-        self._nodes = [self._node(number) for number in range(NODES)]
+        short = tempfile.mkdtemp(prefix="ray-")  # the paths of Ray's sockets must stay short
+        self._server = Server("ray", [sys.executable, "-c", _NODES, short], folder, QUIET)
 
     @property
     def address(self) -> str:
         """Where a driver on this machine finds it."""
-        return f"{HOST}:{self.port}"
+        (address,) = re.findall(r"^address (\S+)$", self._said(), re.MULTILINE)
+        return str(address)
 
     def start(self) -> None:
-        """Start the nodes one after the other: each is given half a minute by Ray itself, and no more."""
-        for number, node in enumerate(self._nodes):
-            for attempt in range(ATTEMPTS):
-                node.start()
-                try:
-                    node.wait_until(partial(_has_started, node), START_SECONDS)
-                    break
-                except ServerFailed:
-                    self.kill(number)
-                    if attempt == ATTEMPTS - 1:
-                        raise
+        """Start the nodes, and wait until all of them are known to the first."""
+        self._server.start()
+        self._server.wait_until(lambda: "\naddress " in self._said(), START_SECONDS)
 
     def kill(self, number: int) -> None:
-        """End one node and all that runs on it, as a power cut would. Node 0 is the head."""
-        node = self._nodes[number]
-        for process in descendants(node.pid):
-            with suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
-        node.kill()
+        """End the raylet of a node; what runs on the node ends with it. Node 0 is the head."""
+        raylets = re.findall(r"^raylet (\d+)$", self._said(), re.MULTILINE)
+        os.kill(int(raylets[number]), signal.SIGKILL)
 
     def stop(self) -> None:
         """End all of it."""
-        for number in reversed(range(NODES)):
-            self.kill(number)
+        self._server.kill()
 
-    def _node(self, number: int) -> Server:
-        program = str(Path(sys.executable).parent / "ray")
-        command = [program, "start", "--block", "--disable-usage-stats", "--num-cpus=1", "--num-gpus=0"]
-        command += [f"--node-ip-address={HOST}", f"--object-store-memory={80 << 20}"]
-        if number == 0:
-            command += ["--head", f"--port={self.port}", "--include-dashboard=false", f"--temp-dir={self._short()}"]
-        else:
-            command += [f"--address={self.address}"]
-        return Server(f"node{number}", command, self._folder / f"node{number}", QUIET)
-
-    def _short(self) -> Path:
-        """Where Ray keeps its sockets: their paths must stay short."""
-        import tempfile
-
-        return Path(tempfile.mkdtemp(prefix="ray-"))
-
-
-def _has_started(node: Server) -> bool:
-    return b"Ray runtime started" in node.log.read_bytes()
-
-
-def descendants(process: int) -> list[int]:
-    """The processes that a process started, and those that they did."""
-    table = subprocess.run(["ps", "-eo", "pid=,ppid="], check=True, capture_output=True, text=True).stdout
-    pairs = [tuple(map(int, line.split())) for line in table.splitlines()]
-    found, rest = [], [process]
-    while rest:
-        parent = rest.pop()
-        children = [child for child, its_parent in pairs if its_parent == parent]
-        found += children
-        rest += children
-    return found
+    def _said(self) -> str:
+        return self._server.log.read_text()
