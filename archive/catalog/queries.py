@@ -45,7 +45,7 @@ class State(NamedTuple):
 class Tally(NamedTuple):
     """How much a pair has observed; see `archive.catalog.rows.TallyRow`."""
 
-    photos: int
+    packs: int
     segments: int
     changed: bytes
     erased: bytes
@@ -112,7 +112,7 @@ def is_forgotten(connection: sqlite3.Connection, digest: str) -> bool:
 def tally(connection: sqlite3.Connection, pair_id: int) -> Tally | None:
     """How much a pair has observed; None where nobody keeps count of it."""
     row = connection.execute(
-        "SELECT photos, segments, changed, erased FROM tallies WHERE pair_id = ?", (pair_id,)
+        "SELECT packs, segments, changed, erased FROM tallies WHERE pair_id = ?", (pair_id,)
     ).fetchone()
     return None if row is None else Tally(*row)
 

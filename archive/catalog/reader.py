@@ -121,7 +121,7 @@ class CatalogReader:
         """How many photos the pair has observed, and their segments; with `photos`, among these only."""
         if photos is None:
             if tally := self.tally(pair_id):
-                return Counts(tally.photos, tally.segments)
+                return Counts(tally.packs, tally.segments)
             query = "SELECT count(*), coalesce(sum(count), 0) FROM packs INDEXED BY ix_packs_scan WHERE pair_id = ?"
             return Counts(*self._connection.execute(query, (pair_id,)).fetchone())
         row = self._connection.execute(
