@@ -81,7 +81,20 @@ reader.CatalogReader.tally = lambda *_: None
 def measure(*, full: bool) -> dict[str, object]:
     """Every figure of answers: fresh processes, what each technique gains, a warm server, and the baselines."""
     repeats = 15 if full else 5
-    return {**_fresh(repeats, full=full), **_warm(WARM if full else FRESH, full=full)}
+    sizes = (FRESH, WARM) if full else (FRESH,)
+    warm = {segments: _warm(segments, full=full) for segments in sizes}
+    sized = {str(segments): {**_sizes(segments), **figures} for segments, figures in warm.items()}
+    return {**_fresh(repeats, full=full), **warm[sizes[-1]], "by_segments": sized}
+
+
+def _sizes(segments: int) -> dict[str, float]:
+    """Bytes on the disk for each segment, at the 256 dimensions of the built-in pair."""
+    settings = synthetic.archive(segments)
+    index = sum(path.stat().st_size for path in settings.shards.rglob("*") if path.is_file())
+    return {
+        "catalog_bytes_per_segment": round(settings.catalog.stat().st_size / segments, 1),
+        "index_bytes_per_segment": round(index / segments, 1),
+    }
 
 
 def _fresh(repeats: int, *, full: bool) -> dict[str, object]:
@@ -118,37 +131,39 @@ def _warm(segments: int, *, full: bool) -> dict[str, object]:
     settings = synthetic.archive(segments)
     asked = [f"{colour} {kind}" for colour, kind in product(COLOURS, KINDS)]
     unheard = [f"{words} {_unheard()}" for words in asked]
-    with serving(settings) as (port, token, processor):
+    with serving(settings) as (port, token, process):
         for words in asked[:8]:
             _question(port, token, words)
-        began = processor()
+        began = _processor_time(process)
         new = [_timed(port, token, words) for words in unheard]
         known = [_timed(port, token, words) for words in (asked + unheard) * (8 if full else 2)]
-        spent = (processor() - began) / (len(new) + len(known))
+        spent = (_processor_time(process) - began) / (len(new) + len(known))
         with ThreadPoolExecutor(CLIENTS) as clients:
             many = asked * (16 if full else 4)
             began = time.perf_counter()
             list(clients.map(lambda words: _question(port, token, words), many))
             rate = len(many) / (time.perf_counter() - began)
+        memory = _memory(process)
     return {
         "warm_segments": segments,
         **{f"warm_new_p{share}_ms": _percentile(new, share) for share in (50, 99)},
         **{f"warm_p{share}_ms": _percentile(known, share) for share in (50, 99)},
         "warm_cpu_ms": round(1000 * spent, 2),
+        "server_mb": round(memory / 1e6),
         f"questions_per_s_{CLIENTS}_clients": round(rate, 1),
         "load_average": round(os.getloadavg()[0], 1),
     }
 
 
 @contextmanager
-def serving(settings: Settings) -> Iterator[tuple[int, str, Callable[[], float]]]:
-    """A running `archive serve`: its port, its token, and what tells the processor time that it took so far."""
+def serving(settings: Settings) -> Iterator[tuple[int, str, int]]:
+    """A running `archive serve`: its port, its token, and its process."""
     command = [sys.executable, "-m", "archive", "serve", "--port", "0", "--json", "--home", str(settings.home)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=_environment()) as server:  # noqa: S603
         try:
             assert server.stdout is not None  # noqa: S101  (it is a pipe)
             entrance = json.loads(server.stdout.readline())
-            yield entrance["port"], entrance["url"].partition("#")[2], lambda: _processor_time(server.pid)
+            yield entrance["port"], entrance["url"].partition("#")[2], server.pid
         finally:
             server.terminate()
 
@@ -156,6 +171,12 @@ def serving(settings: Settings) -> Iterator[tuple[int, str, Callable[[], float]]
 def _processor_time(process: int) -> float:
     fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _memory(process: int) -> int:
+    """Bytes that a process has for itself; what it maps of files, the system can take back."""
+    pages = Path(f"/proc/{process}/statm").read_text().split()
+    return (int(pages[1]) - int(pages[2])) * os.sysconf("SC_PAGE_SIZE")
 
 
 def _question(port: int, token: str, words: str) -> None:
