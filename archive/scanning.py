@@ -249,7 +249,7 @@ class _Named(NamedTuple):
 
     def only(self, which: NDArray[np.bool_] | NDArray[np.intp] | slice) -> _Named:
         """Some of them."""
-        return _Named(*(column[which] for column in self))
+        return _Named(self.photos[which], self.best[which], self.segment[which], self.most[which])
 
 
 def _named(found: list[list[Match]], *, has_examples: bool) -> _Named:
