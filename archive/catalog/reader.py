@@ -249,8 +249,9 @@ class CatalogReader:
         return summarize(self._connection, self._path)
 
     def _ids(self, query: str, *parameters: object) -> Ids:
-        rows = self._connection.execute(query, parameters)
-        return np.sort(np.fromiter((row[0] for row in rows), np.int64))
+        # As one text: to take a hundred thousand rows one by one costs twenty times as much.
+        (ids,) = self._connection.execute(f"SELECT group_concat(id) FROM ({query})", parameters).fetchone()  # noqa: S608
+        return np.sort(np.fromstring(ids or "", np.int64, sep=","))
 
     def _count(self, query: str, *parameters: object) -> int:
         return int(self._connection.execute(query, parameters).fetchone()[0])
