@@ -1,11 +1,11 @@
-# The entry points of a checkout: make demo, make test.
+# The entry points of a checkout: make demo, make test, make bench.
 PYTHON ?= python3
 VENV ?= .venv
 EXTRAS ?= demo,dev
 LABELLED ?= ../shared/eval/everyday
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types layers pytest slow quality environment clean
+.PHONY: demo test lint types layers pytest slow quality bench environment clean
 
 demo: environment ## Set up, ingest photographs that come inside installed packages, ask three questions.
 	$(BIN)/python -m tests.demo .demo
@@ -40,6 +40,9 @@ slow: environment ## The tests that take minutes or hours.
 quality: environment ## What each part of the search is worth, and whether chances mean what they say; takes an hour.
 	$(BIN)/python -m benchmarks.quality $(LABELLED)
 	$(BIN)/python -m benchmarks.calibration $(LABELLED)
+
+bench: environment ## Speed and size against the goals, in minutes; `make bench PROFILE=--full` takes an hour.
+	$(BIN)/python -m benchmarks.bench $(PROFILE) --out bench.json
 
 clean:
 	rm -rf .venv .demo build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -43,6 +43,9 @@ ALL_DAMAGED = "the vectors of every photo asked about are damaged; run: archive 
 SCANNED_WHOLE = 512
 """Photos asked about, up to which their packs are looked through without the index: so many take few milliseconds."""
 
+MOST_READ = 2048
+"""Packs of one question that stay at hand until it is answered: those that clear the bar are wanted again."""
+
 MOST_KEPT = 1 << 16
 """Vectors outside every shard that are kept decoded from one question to the next; 64 MB at 256 dimensions."""
 
@@ -60,6 +63,7 @@ class Scan:
         self._pair_id = pair_id
         self._photos = photos
         self._kept = kept or Kept()
+        self._read: dict[int, Pack] = {}
 
     def within(self, photos: Ids) -> Scan:
         """The same, among these photos (sorted ids) only."""
@@ -67,7 +71,11 @@ class Scan:
 
     def packs_of(self, photos: Iterable[int]) -> dict[int, Pack]:
         """The packs of these photos, by photo id."""
-        return self._reader.packs_of(self._pair_id, photos)
+        wanted = set(photos)
+        missing = self._reader.packs_of(self._pair_id, sorted(wanted - self._read.keys()))
+        if len(self._read) + len(missing) <= MOST_READ:
+            self._read |= missing
+        return missing | {photo: self._read[photo] for photo in wanted & self._read.keys()}
 
     def photos(self, ids: Iterable[int]) -> dict[int, Photo]:
         """The photos of these ids, by id."""
@@ -75,7 +83,9 @@ class Scan:
 
     def frames(self, photos: Iterable[int]) -> dict[int, NDArray[np.float32]]:
         """The vectors (dim,) of whole photos, by photo id."""
-        return self._reader.frames_of(self._pair_id, photos)
+        wanted = set(photos)
+        known = {photo: self._read[photo].vectors[0] for photo in wanted & self._read.keys()}
+        return known | self._reader.frames_of(self._pair_id, sorted(wanted - known.keys()))
 
     def alike(self, photo: int, level: float) -> list[tuple[int, float]]:
         """Photos whose whole frame has at least this cosine with that of a photo, the most alike first."""
@@ -146,17 +156,18 @@ class Scan:
         """The most that each photo can score, its frame being what it is."""
         if probes.has_examples:
             return named.most
-        frames = self.frames(named.photos)
+        frames = self.frames(named.photos.tolist())
         present = np.array([photo in frames for photo in named.photos.tolist()], bool)
         most = np.full(len(present), -np.inf, np.float32)
-        rows = np.array(list(frames.values()), np.float32).reshape(-1, self._index.dim)
-        most[present] = ranking.fused(probes.measure(rows).unjudged, named.segment[present])
+        rows = np.array([frames[photo] for photo in named.photos[present].tolist()], np.float32)
+        if len(rows):
+            most[present] = ranking.fused(probes.measure(rows).unjudged, named.segment[present])
         return np.where(np.isneginf(named.segment), named.most, most)
 
     def _join(self, scores: Scores, photos: Ids, probes: Probes) -> Scores:
         if not len(photos):
             return scores
-        return ranking.join([scores, self.score(self.packs_of(photos).values(), probes)])
+        return ranking.join([scores, self.score(self.packs_of(photos.tolist()).values(), probes)])
 
     def sample(self) -> Vectors:
         """Segments (n, dim) of photos spread evenly over the whole archive, whatever part of it is asked about.
@@ -252,7 +263,7 @@ class _Named(NamedTuple):
 
     def only(self, which: NDArray[np.bool_] | NDArray[np.intp] | slice) -> _Named:
         """Some of them."""
-        return _Named(*(column[which] for column in self))
+        return _Named(self.photos[which], self.best[which], self.segment[which], self.most[which])
 
 
 def _named(found: list[list[Match]], *, has_examples: bool) -> _Named:

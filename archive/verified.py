@@ -36,8 +36,10 @@ class Verified:
 
     def note(self, name: str, state: os.stat_result, sha256: str) -> None:
         """Remember that it has; `state` is that of the open file that was hashed, from before."""
-        others = [(key, value) for key, value in self._known.items() if key != name]
-        self._known = dict([*others, (name, [sha256, *_identity(state)])][-MOST:])
+        self._known.pop(name, None)
+        self._known[name] = [sha256, *_identity(state)]
+        for oldest in list(self._known)[:-MOST]:
+            del self._known[oldest]
         with suppress(OSError):  # a full or read-only disk: it is hashed again the next time
             replace_file(self._path, json.dumps(self._known).encode())
 

@@ -18,6 +18,7 @@ from archive import bootstrap, indexing, scanning, search, shelving, verdicts
 from archive.catalog.driver import connect_to_write
 from archive.catalog.writer import NewPhoto
 from archive.indexes.faiss_shards import FaissIndex
+from archive.kept import Kept
 from archive.scanning import Scan
 from archive.settings import Settings
 from archive.types import CaptureSource, CaptureTime, Pack, Pair, Query, Sort, Verdict
@@ -87,10 +88,10 @@ def seal(settings: Settings, pair_id: int, seal_at: int) -> None:
         shelving.shelve(catalog, indexing.index(settings, catalog, pair_id, PAIR), pair_id, seal_at)
 
 
-def ask(settings: Settings, pair_id: int, query: Query) -> Answer:
+def ask(settings: Settings, pair_id: int, query: Query, kept: Kept | None = None) -> Answer:
     with bootstrap.reading(settings) as reader:
         index = FaissIndex(settings.shards / str(pair_id), DIM, reader.shards(pair_id))
-        return search.search(query, reader, Directions(), index, lambda *_: None)
+        return search.search(query, reader, Directions(), index, lambda *_: None, kept=kept)
 
 
 def ranking(answer: Answer) -> list[tuple[int, float]]:
@@ -287,3 +288,75 @@ def test_a_doubtful_photo_is_listed_but_is_no_sighting_where_another_is_sure(set
     assert answer.verdict is Verdict.SEEN
     assert {int(hit.photo.name[:-4]) % 40 for hit in answer.hits} == {0, 20}
     assert {int(one.hit.photo.name[:-4]) % 40 for one in answer.sightings} == {0}
+
+
+QUESTIONS = [
+    Query("7"),
+    Query("8", limit=3),
+    Query("9", everything=True),
+    Query("7", after=MORNING),
+    Query("7", before=MORNING + timedelta(minutes=99)),
+]
+
+
+def plain(answer: Answer) -> Answer:
+    return replace(answer, took_ms={})
+
+
+def test_answers_over_what_is_kept_are_those_over_the_catalog_whatever_changes(
+    sealed: Settings, settings: Settings
+) -> None:
+    shutil.copytree(sealed.home, settings.home)
+    kept = Kept()
+
+    def same() -> None:
+        for query in QUESTIONS * 2:
+            assert plain(ask(settings, 1, query, kept)) == plain(ask(settings, 1, query))
+
+    same()
+    taken = CaptureTime(MORNING + timedelta(minutes=50), CaptureSource.EXIF)
+    with bootstrap.writing(settings) as catalog:
+        new = NewPhoto("f" * 64, ".jpg", 1, taken, None, 100, 100, b"new.jpg", b"new.jpg", None)
+        catalog.add_photo(new, 1, pack(40))
+    same()
+    with bootstrap.writing(settings) as catalog:
+        catalog.erase([f"{photo:064x}" for photo in (40, 80, 320)])
+    same()
+    seal(settings, 1, seal_at=10)
+    same()
+
+
+def test_a_damaged_pack_is_counted_in_every_answer_over_what_is_kept(settings: Settings, pair_id: int) -> None:
+    with closing(connect_to_write(settings.catalog)) as connection:
+        connection.execute("UPDATE packs SET crc = crc + 1 WHERE id IN (3, 5)")
+    kept = Kept()
+    assert [ask(settings, pair_id, Query("7"), kept).searched.damaged for _ in range(2)] == [2, 2]
+
+
+def test_what_is_kept_is_read_once(settings: Settings, pair_id: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = Kept()
+    first = ask(settings, pair_id, Query("7"), kept)
+    monkeypatch.setattr("archive.catalog.reader.CatalogReader.unsealed_packs", lambda *_: pytest.fail("read again"))
+    assert plain(ask(settings, pair_id, Query("7"), kept)) == plain(first)
+    kept.let_go()
+    with pytest.raises(pytest.fail.Exception):
+        ask(settings, pair_id, Query("7"), kept)
+
+
+def test_words_need_no_sample_where_chances_ignore_the_background(
+    sealed: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_score = verdicts.Calibration(offset=-4.0, of_score=12.0, of_height=0.0)
+
+    def asked(query: Query) -> Answer:
+        with bootstrap.reading(sealed) as reader:
+            index = FaissIndex(sealed.shards / "1", DIM, reader.shards(1))
+            return plain(search.search(query, reader, Directions(), index, lambda *_: None, calibration=by_score))
+
+    explained = asked(Query("7", explain=True))
+    monkeypatch.setattr(Scan, "sample", lambda _: pytest.fail("sampled"))
+    answer = asked(Query("7"))
+    assert [(hit.photo.id, hit.probability) for hit in answer.hits] == [
+        (hit.photo.id, hit.probability) for hit in explained.hits
+    ]
+    assert answer.hits

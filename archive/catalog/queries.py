@@ -44,7 +44,7 @@ class State(NamedTuple):
 class Tally(NamedTuple):
     """How much a pair has observed; see `archive.catalog.rows.TallyRow`."""
 
-    photos: int
+    packs: int
     segments: int
     changed: bytes
     erased: bytes
@@ -117,7 +117,7 @@ def is_forgotten(connection: sqlite3.Connection, digest: str, wearer: int = 0) -
 def tally(connection: sqlite3.Connection, pair_id: int) -> Tally | None:
     """How much a pair has observed; None where nobody keeps count of it."""
     row = connection.execute(
-        "SELECT photos, segments, changed, erased FROM tallies WHERE pair_id = ?", (pair_id,)
+        "SELECT packs, segments, changed, erased FROM tallies WHERE pair_id = ?", (pair_id,)
     ).fetchone()
     return None if row is None else Tally(*row)
 

@@ -134,7 +134,7 @@ class CatalogReader:
         """How many photos the pair has observed, and their segments; with `photos`, among these only."""
         if photos is None:
             if tally := self.tally(pair_id):
-                return Counts(tally.photos, tally.segments)
+                return Counts(tally.packs, tally.segments)
             query = "SELECT count(*), coalesce(sum(count), 0) FROM packs INDEXED BY ix_packs_scan WHERE pair_id = ?"
             return Counts(*self._connection.execute(query, (pair_id,)).fetchone())
         row = self._connection.execute(
@@ -283,8 +283,9 @@ class CatalogReader:
         return summarize(self._connection, self._place)
 
     def _ids(self, query: str, *parameters: object) -> Ids:
-        rows = self._connection.execute(query, parameters)
-        return np.sort(np.fromiter((row[0] for row in rows), np.int64))
+        # As one text: to take a hundred thousand rows one by one costs twenty times as much.
+        (ids,) = self._connection.execute(f"SELECT group_concat(id) FROM ({query})", parameters).fetchone()  # noqa: S608
+        return np.sort(np.fromstring(ids or "", np.int64, sep=","))
 
     def _count(self, query: str, *parameters: object) -> int:
         return int(self._connection.execute(query, parameters).fetchone()[0])

@@ -187,7 +187,7 @@ class TallyRow(Row):
     __tablename__ = "tallies"
 
     pair_id: Mapped[int] = mapped_column(ForeignKey("pairs.id"), primary_key=True)
-    photos: Mapped[int]
+    packs: Mapped[int]
     segments: Mapped[int]
     changed: Mapped[bytes]
     erased: Mapped[bytes]

@@ -6,6 +6,7 @@ to stderr; errors are caught here, in one place.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import traceback
@@ -79,6 +80,8 @@ def group() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with the code that DESIGN's contract gives the outcome."""
     os.umask(0o077)
+    if sys.argv[1:2] == ["query"]:
+        gc.disable()  # it is over before there is garbage worth looking for, and importing alone sets off many searches
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 

@@ -13,6 +13,7 @@ import gzip
 import sqlite3
 import sys
 from contextlib import closing
+from importlib import import_module
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -83,7 +84,8 @@ def ask(folder: Path, text: str) -> list[str]:
 def encode(text: str) -> NDArray[np.int64]:
     """The tokens (1, 77) of a text, by CLIP's byte-pair encoding, whose whole vocabulary is unpacked for it."""
     import ftfy
-    import regex
+
+    regex = import_module("regex")  # it has no types
 
     spec = find_spec("open_clip")
     if spec is None or spec.origin is None:

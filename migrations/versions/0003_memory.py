@@ -142,14 +142,14 @@ def _create_forgetting() -> None:
 
 TALLYING = (
     """CREATE TRIGGER tally_added_pack AFTER INSERT ON packs BEGIN
-         INSERT INTO tallies (pair_id, photos, segments, changed, erased)
+         INSERT INTO tallies (pair_id, packs, segments, changed, erased)
          VALUES (NEW.pair_id, 1, NEW.count, randomblob(16), randomblob(16))
          ON CONFLICT (pair_id) DO UPDATE
-         SET photos = photos + 1, segments = segments + NEW.count, changed = excluded.changed;
+         SET packs = packs + 1, segments = segments + NEW.count, changed = excluded.changed;
        END""",
     """CREATE TRIGGER tally_erased_pack AFTER DELETE ON packs BEGIN
          UPDATE tallies
-         SET photos = photos - 1, segments = segments - OLD.count, changed = randomblob(16), erased = randomblob(16)
+         SET packs = packs - 1, segments = segments - OLD.count, changed = randomblob(16), erased = randomblob(16)
          WHERE pair_id = OLD.pair_id;
        END""",
 )
@@ -159,7 +159,7 @@ def _create_tallies() -> None:
     op.create_table(
         "tallies",
         sa.Column("pair_id", NUMBER, nullable=False),
-        sa.Column("photos", NUMBER, nullable=False),
+        sa.Column("packs", NUMBER, nullable=False),
         sa.Column("segments", NUMBER, nullable=False),
         sa.Column("changed", sa.LargeBinary(), nullable=False),
         sa.Column("erased", sa.LargeBinary(), nullable=False),

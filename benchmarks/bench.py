@@ -1,0 +1,100 @@
+"""All benchmarks of speed and size, against the goals: `python -m benchmarks.bench [--full] [--out FILE]`.
+
+The quick profile takes minutes, the full one an hour. Each benchmark is a module with `measure(full=...)`, run in a
+process of its own, one after another, so that none warms another's memory. Prints one table; writes everything as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+
+BENCHMARKS = ("benchmarks.ingest", "benchmarks.index", "benchmarks.answers")
+"""What is run, in this order. One that this checkout lacks is named as missing."""
+
+IN_A_PROCESS = "import json, sys; from {} import measure; json.dump(measure(full={}), open(sys.argv[1], 'w'))"
+
+
+class Goal(NamedTuple):
+    """What a figure should be: at least, or at most, so much."""
+
+    figure: str
+    says: str
+    bound: float
+    at_most: bool = False
+
+    def is_met(self, found: float) -> bool:
+        """Whether a figure meets it."""
+        return found <= self.bound if self.at_most else found >= self.bound
+
+
+GOALS = {
+    "benchmarks.answers": (
+        Goal("seed_over_fresh", "a fresh query takes 1/20 of the seed notebook's way", 20),
+        Goal("rclip_over_fresh", "and 1/4 of rclip's way on a tenth of the vectors", 4),
+        Goal("repeated_cpu_s", "the same words again, in a fresh process", 0.2, at_most=True),
+        Goal("warm_p50_ms", "a question to `archive serve`, at p50", 15, at_most=True),
+        Goal("warm_p99_ms", "and at p99", 50, at_most=True),
+        Goal("questions_per_s_8_clients", "questions a second, eight clients", 50),
+    ),
+}
+"""The goals of each benchmark, by the figures that it gives."""
+
+
+def run(module: str, out: Path, *, full: bool) -> dict[str, Any]:
+    """What a benchmark found; where it cannot run, one `missing` that says why."""
+    if find_spec(module) is None:
+        return {"missing": f"this checkout has no {module}"}
+    result = out.with_name(f"{out.name}.{module}")
+    command = [sys.executable, "-c", IN_A_PROCESS.format(module, full), str(result)]
+    done = subprocess.run(command, stderr=subprocess.PIPE, stdout=sys.stderr, text=True, check=False)  # noqa: S603
+    if done.returncode:
+        last = done.stderr.strip().splitlines()[-1:] or ["it ended without a word"]
+        return {"missing": last[0]}
+    found: dict[str, Any] = json.loads(result.read_bytes())
+    result.unlink()
+    return found
+
+
+def rows(found: dict[str, dict[str, Any]]) -> list[tuple[str, str, str, str]]:
+    """The table: what was wanted, the goal, the figure, and whether it was met."""
+    table = []
+    for module, figures in found.items():
+        if "missing" in figures:
+            table.append((module, "", "", f"not measured: {figures['missing']}"))
+        for goal in GOALS.get(module, ()):
+            if goal.figure in figures:
+                bound = f"{'<=' if goal.at_most else '>='} {goal.bound:g}"
+                verdict = "met" if goal.is_met(figures[goal.figure]) else "not met"
+                table.append((goal.says, bound, f"{figures[goal.figure]:g}", verdict))
+    return table
+
+
+@click.command()
+@click.option("--full", is_flag=True, help="Larger archives and more repeats; takes an hour.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), default=Path("bench.json"), show_default=True)
+def main(out: Path, *, full: bool) -> None:
+    """Run the benchmarks, write what they found, and hold it against the goals."""
+    found = {}
+    for module in BENCHMARKS:
+        click.echo(f"running {module}", err=True)
+        found[module] = run(module, out, full=full)
+    machine = {"processors": os.cpu_count(), "machine": platform.machine(), "load_average": os.getloadavg()[0]}
+    out.write_text(json.dumps({"full": full, "machine": machine, **found}, indent=1) + "\n", encoding="utf-8")
+    table = [("", "goal", "figure", ""), *rows(found)]
+    widths = [max(len(row[column]) for row in table) for column in range(3)]
+    for says, bound, figure, verdict in table:
+        click.echo(f"{says:<{widths[0]}}  {bound:>{widths[1]}}  {figure:>{widths[2]}}  {verdict}".rstrip())
+    click.echo(f"written to {out}", err=True)
+
+
+if __name__ == "__main__":
+    main()
