@@ -34,14 +34,17 @@ def vectors_of(connection: sqlite3.Connection, pair_id: int, dim: int, segments:
            FROM json_each(?) w CROSS JOIN packs k ON k.pair_id = ? AND k.photo_id = w.value ->> 0""",
         (dim, dim, json.dumps(spans.tolist()), pair_id),
     )
-    places, parts = [np.empty(0, np.intp)], [np.empty((0, dim), np.float16)]
-    for place, content in rows:
-        own = np.arange(begins[place], ends[place])
-        stored = np.frombuffer(content, "<f2").reshape(-1, dim)
-        held = own[ordinals[own] - ordinals[own[0]] < len(stored)]
-        places.append(held)
-        parts.append(stored[ordinals[held] - ordinals[own[0]]])
-    return _whole(segments[np.concatenate(places)], np.concatenate(parts).astype(np.float32))
+    found = rows.fetchall()
+    there = np.fromiter((place for place, _ in found), np.intp, len(found))
+    held = np.fromiter((len(content) for _, content in found), np.intp, len(found)) // (2 * dim)
+    stored = np.frombuffer(b"".join(content for _, content in found), "<f2").reshape(-1, dim)
+    # Where each photo's part begins among all that was read, and how long it is; nothing of those that are missing.
+    offsets, lengths = np.zeros(len(photos), np.intp), np.zeros(len(photos), np.intp)
+    offsets[there], lengths[there] = np.cumsum(held) - held, held
+    owners = np.repeat(np.arange(len(photos)), ends - begins)
+    steps = ordinals - ordinals[begins][owners]
+    kept = steps < lengths[owners]
+    return _whole(segments[kept], stored[(offsets[owners] + steps)[kept]].astype(np.float32))
 
 
 def _whole(ids: Ids, vectors: Vectors) -> tuple[Ids, Vectors]:
