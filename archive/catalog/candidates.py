@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 WHOLE_TOLERANCE = 1e-2
 """How far from 1 the length of a stored vector may be; one that bit rot has altered may be anywhere."""
 
+_COUNT_BITS = ORDINAL_BITS + 1
+
 
 def vectors_of(connection: sqlite3.Connection, pair_id: int, dim: int, segments: Ids) -> tuple[Ids, Vectors]:
     """The vectors of sorted segment ids, unit rows, with the ids: those that are not there are left out.
@@ -27,11 +29,13 @@ def vectors_of(connection: sqlite3.Connection, pair_id: int, dim: int, segments:
     photos, begins = np.unique(segments >> ORDINAL_BITS, return_index=True)
     ends = np.append(begins[1:], len(segments))
     ordinals = segments & (MAX_SEGMENTS - 1)
-    spans = np.stack((photos, ordinals[begins], ordinals[ends - 1] + 1, np.arange(len(photos))), axis=1)
+    # One number says photo, first ordinal and count: SQLite takes it apart faster than it parses JSON.
+    spans = segments[begins] << _COUNT_BITS | (ordinals[ends - 1] + 1 - ordinals[begins])
     rows = connection.execute(
-        """SELECT w.value ->> 3, substr(k.vectors, 1 + 2 * ? * (w.value ->> 1),
-                                        2 * ? * ((w.value ->> 2) - (w.value ->> 1)))
-           FROM json_each(?) w CROSS JOIN packs k ON k.pair_id = ? AND k.photo_id = w.value ->> 0""",
+        f"""SELECT w.key, substr(k.vectors, 1 + 2 * ? * (w.value >> {_COUNT_BITS} & {MAX_SEGMENTS - 1}),
+                                 2 * ? * (w.value & {(1 << _COUNT_BITS) - 1}))
+            FROM json_each(?) w CROSS JOIN packs k
+            ON k.pair_id = ? AND k.photo_id = w.value >> {_COUNT_BITS + ORDINAL_BITS}""",  # noqa: S608  (constants)
         (dim, dim, json.dumps(spans.tolist()), pair_id),
     )
     found = rows.fetchall()
