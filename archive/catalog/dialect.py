@@ -19,7 +19,8 @@ _RULES = (
     ),
     (
         re.compile(r"json_each\(\?\) w\s+CROSS JOIN (\w+) (\w+) ON"),
-        r"json_array_elements(CAST(? AS json)) AS w(value) JOIN \1 \2 ON",
+        r"(SELECT value, place - 1 AS key FROM unnest(CAST(translate(?, '[]', '{}') AS bigint[])) WITH ORDINALITY"
+        r" AS listed(value, place)) AS w JOIN \1 \2 ON",
     ),
     (re.compile(r"\?"), "%s"),
 )

@@ -475,7 +475,7 @@ def test_no_row_stands_in_the_training(tmp_path: Path) -> None:
     learned = training.train(crowd, words)
     cells = len(learned.centres)
     placed, coded = (crowd - learned.mean) @ learned.places.T, (crowd - learned.mean) @ learned.codes.T
-    owners = training.nearest_cells(placed, learned.centres)
+    owners = training.nearest_cells(placed.astype(np.float32), learned.centres)
     assert np.bincount(owners, minlength=cells).min() >= 1
     for rows, kept in ((placed, learned.centres), (coded, learned.middles)):
         apart = np.linalg.norm(rows - kept[owners], axis=1)
