@@ -20,6 +20,7 @@ from time import perf_counter, process_time
 from typing import TYPE_CHECKING, Any
 
 import click
+import numpy as np
 
 from benchmarks import days
 
@@ -137,8 +138,6 @@ def standard(weights: Path) -> Observer:
 
 def work(photos: Path, weights: Path, *, pocket: bool, reuse: bool) -> dict[str, Any]:
     """Take the photos of a folder in, and tell what it took; loading the networks is not counted."""
-    import numpy as np
-
     from archive import ingest, ingest_report
 
     with TemporaryDirectory() as home:
@@ -232,6 +231,7 @@ def main(
 
         fastsam(weights, "x")
         observer = standard(weights)
+        observer.observe(np.zeros((1200, 1600, 3), np.uint8))
         click.echo(json.dumps({"space": observer.embedder.space, "segmenter": observer.segmenter.name}))
     elif weights is not None and photos is not None:
         click.echo(json.dumps(work(photos, weights, pocket=pocket, reuse=not no_reuse)))

@@ -32,14 +32,15 @@ def vectors_of(connection: sqlite3.Connection, pair_id: int, dim: int, segments:
     # One number says photo, first ordinal and count: SQLite takes it apart faster than it parses JSON.
     spans = segments[begins] << _COUNT_BITS | (ordinals[ends - 1] + 1 - ordinals[begins])
     rows = connection.execute(
-        f"""SELECT w.key, substr(k.vectors, CAST(1 + 2 * ? * (w.value >> {_COUNT_BITS} & {MAX_SEGMENTS - 1}) AS integer),
-                                 CAST(2 * ? * (w.value & {(1 << _COUNT_BITS) - 1}) AS integer))
-            FROM json_each(?) w CROSS JOIN packs k
-            ON k.pair_id = ? AND k.photo_id = w.value >> {_COUNT_BITS + ORDINAL_BITS}""",  # noqa: S608  (constants)
+        f"""SELECT k.photo_id, substr(k.vectors,
+                                 CAST(1 + 2 * ? * (wanted.value >> {_COUNT_BITS} & {MAX_SEGMENTS - 1}) AS integer),
+                                 CAST(2 * ? * (wanted.value & {(1 << _COUNT_BITS) - 1}) AS integer))
+            FROM json_each(?) wanted CROSS JOIN packs k
+            ON k.pair_id = ? AND k.photo_id = wanted.value >> {_COUNT_BITS + ORDINAL_BITS}""",  # noqa: S608  (constants)
         (dim, dim, json.dumps(spans.tolist()), pair_id),
     )
     found = rows.fetchall()
-    there = np.fromiter((place for place, _ in found), np.intp, len(found))
+    there = np.searchsorted(photos, np.fromiter((photo for photo, _ in found), np.int64, len(found)))
     held = np.fromiter((len(content) for _, content in found), np.intp, len(found)) // (2 * dim)
     stored = np.frombuffer(b"".join(content for _, content in found), "<f2").reshape(-1, dim)
     # Where each photo's part begins among all that was read, and how long it is; nothing of those that are missing.

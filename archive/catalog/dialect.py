@@ -17,11 +17,6 @@ _RULES = (
         re.compile(r"json_each\(\?\) wanted\s+CROSS JOIN (\w+) (\w+) ON"),
         r"unnest(CAST(translate(?, '[]', '{}') AS bigint[])) AS wanted(value) JOIN \1 \2 ON",
     ),
-    (
-        re.compile(r"json_each\(\?\) w\s+CROSS JOIN (\w+) (\w+) ON"),
-        r"(SELECT value, place - 1 AS key FROM unnest(CAST(translate(?, '[]', '{}') AS bigint[])) WITH ORDINALITY"
-        r" AS listed(value, place)) AS w JOIN \1 \2 ON",
-    ),
     (re.compile(r"\?"), "%s"),
 )
 

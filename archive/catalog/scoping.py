@@ -39,6 +39,7 @@ SHARED = {
     "state": "which archive it is",
     "pairs": "models",
     "shards": "names of files, and numbers",
+    "tallies": "how many there are of everybody; a reader for some counts for itself",
     "wearers": "their names, asked for by name alone",
     "texts": "found again only by the words themselves",
     "sessions": "numbers of cameras; met through photos alone",

@@ -334,12 +334,12 @@ def test_whole_photos_alone_have_the_vectors_that_their_packs_begin_with(place: 
         assert np.array_equal(frame, packs[photo].vectors[0])
 
 
-def test_vectors_of_segments_are_those_of_their_packs_and_missing_ones_are_left_out(path: Path) -> None:
-    with writing(path) as catalog:
+def test_vectors_of_segments_are_those_of_their_packs_and_missing_ones_are_left_out(place: Place) -> None:
+    with writing(place) as catalog:
         pair_id = catalog.ensure_pair(PAIR)
         for number in (1, 2, 3):
             catalog.add_photo(new_photo(number), pair_id, pack(number, segments=3 + number))
-    with CatalogReader.open(path) as reader:
+    with CatalogReader.open(place) as reader:
         packs = reader.packs_of(pair_id, [1, 2, 3])
         wanted = ids(1 << 10, 1 << 10 | 2, 2 << 10 | 4, 2 << 10 | 7, 3 << 10 | 1, 9 << 10)
         there, vectors = reader.vectors_of((pair_id, PAIR), wanted)
