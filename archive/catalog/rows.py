@@ -186,7 +186,7 @@ class TallyRow(Row):
 
     __tablename__ = "tallies"
 
-    pair_id: Mapped[int] = mapped_column(ForeignKey("pairs.id"), primary_key=True)
+    pair_id: Mapped[int] = mapped_column(ForeignKey("pairs.id", ondelete="CASCADE"), primary_key=True)
     packs: Mapped[int]
     segments: Mapped[int]
     changed: Mapped[bytes]

@@ -164,7 +164,7 @@ def _create_tallies() -> None:
         sa.Column("changed", sa.LargeBinary(), nullable=False),
         sa.Column("erased", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("pair_id", name="pk_tallies"),
-        sa.ForeignKeyConstraint(["pair_id"], ["pairs.id"], name="fk_tallies_pair_id"),
+        sa.ForeignKeyConstraint(["pair_id"], ["pairs.id"], name="fk_tallies_pair_id", ondelete="CASCADE"),
     )
     if op.get_bind().dialect.name != "sqlite":
         return  # without the triggers the table stays empty, and whoever reads it counts the packs themselves
