@@ -12,6 +12,7 @@ from archive import bootstrap, erasure, indexing, search, shelving
 from archive.indexes import container, faiss_shards
 from archive.indexes.faiss_shards import FaissIndex
 from archive.types import ORDINAL_BITS, Query
+from archive.web.kept import KeptParts
 from tests import test_search
 from tests.test_search import MORNING, PAIR, PHOTOS, Directions, ranking, seal
 
@@ -116,6 +117,19 @@ def test_shards_of_another_version_are_written_anew(
     [after] = shards(settings, pair_id)
     assert after.name != before[0].name
     assert not (settings.shards / str(pair_id) / before[0].name).exists()
+
+
+def test_a_server_keeps_the_opened_shards_and_reads_candidates_from_the_newest_view(
+    settings: Settings, pair_id: int
+) -> None:
+    seal(settings, pair_id, seal_at=1000)
+    kept, answers = KeptParts(), []
+    for _ in range(2):
+        with bootstrap.reading(settings) as reader:
+            index = kept.index(settings, reader, pair_id, PAIR)
+            answers.append(index.search(Directions().embed_text(["7"]), 10))
+    assert len(answers[0]) == 10
+    assert answers[0] == answers[1]
 
 
 def test_words_that_are_learned_from_are_many_and_differ() -> None:

@@ -32,12 +32,16 @@ IVF_AT = 65_536
 """Vectors from which a shard is clustered, and all that follow it. Below it, comparing every row takes a few
 milliseconds and is exact."""
 
-CANDIDATES = 80
+CANDIDATES = 96
 """Rows whose stored vectors are compared for a short answer. Up to a limit of half of it all answers compare the same,
 so that a short answer is the beginning of a longer one; above it, twice the limit is compared."""
 
-DEPTH = 40
-"""Cells are read until they can hold none of so many best rows, or of the limit where that is more."""
+DEPTH = 64
+"""Cells are read until they can hold none of so many best rows, or of the limit where that is more.
+
+Of the true ten of words 97.3 % are found with 40, 98.1 % with 64 and 98.4 % with 80, in 98, 145 and 178 of 1,900 cells
+(61,000 vectors of the built-in pair).
+"""
 
 EXACT_BELOW = 16_384
 """Where a filter leaves fewer rows of the clustered shards, all their stored vectors are compared."""
