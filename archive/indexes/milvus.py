@@ -216,21 +216,35 @@ class MilvusIndex:
         """Ids and scores of at least the `limit` best, and of all that score the same as the last of these."""
         asked = limit + 1
         while True:
-            found = persistently(
-                client.search,
-                self._name,
-                data=[query[0].astype(self._row_type)],
-                anns_field="vector",
-                filter=expression,
-                limit=asked,
-                search_params={"metric_type": "IP", "params": {KINDS[self._address.kind].effort: max(asked, effort)}},
-                consistency_level="Bounded",
-                timeout=SEARCH_PATIENCE,
-            )[0]
+            found = persistently(self._found, client, query, asked, expression, max(asked, effort))
             scores = np.array([hit["distance"] for hit in found], np.float32)
             if len(found) < asked or asked == MOST_MATCHES or scores[-1] < scores[limit - 1]:
                 return np.array([hit["id"] for hit in found], np.int64), scores
             asked = min(4 * asked, MOST_MATCHES)
+
+    def _found(
+        self, client: MilvusClient, query: Vectors, asked: int, expression: str, effort: int
+    ) -> list[dict[str, Any]]:
+        """What one search finds.
+
+        Raises:
+            MilvusException: it failed, or the server does not see the rows that it has.
+        """
+        from pymilvus.exceptions import MilvusException
+
+        found: list[dict[str, Any]] = client.search(
+            self._name,
+            data=[query[0].astype(self._row_type)],
+            anns_field="vector",
+            filter=expression,
+            limit=asked,
+            search_params={"metric_type": "IP", "params": {KINDS[self._address.kind].effort: effort}},
+            consistency_level="Bounded",
+            timeout=SEARCH_PATIENCE,
+        )[0]
+        if not found and not expression:
+            raise MilvusException(message=f"it finds nothing among {len(self):,} vectors")
+        return found
 
     def _delete(self, expression: str) -> None:
         """Delete rows, and see them gone before this returns."""

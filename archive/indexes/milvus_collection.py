@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from time import sleep
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -31,7 +32,8 @@ PATIENCE = 60.0
 SEARCH_PATIENCE = 10.0
 """Seconds that one search may take before it is asked again."""
 
-SEARCH_ATTEMPTS = 3
+SEARCH_ATTEMPTS = 4
+SEARCH_PAUSE = 1.0
 
 CONNECTING_PATIENCE = 5.0
 """Seconds after which a server that does not answer at all is not there."""
@@ -145,6 +147,7 @@ def persistently(search: Callable[..., Found], *arguments: object, **options: ob
     for _ in range(SEARCH_ATTEMPTS - 1):
         with suppress(MilvusException):  # the last attempt says what is wrong
             return search(*arguments, **options)
+        sleep(SEARCH_PAUSE)
     return search(*arguments, **options)
 
 

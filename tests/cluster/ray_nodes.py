@@ -30,15 +30,34 @@ QUIET = {
 }
 
 # What `ray start` runs on three machines: the head's server and a raylet on each. Starting them from one process costs
-# one import of Ray where three commands cost three.
+# one import of Ray where three commands cost three. A node that appears late is waited for: Ray gives it half a minute.
 _NODES = """
-import sys, time
+import socket, sys, time
+from ray._private import services
 from ray.cluster_utils import Cluster
 
+def patiently(*arguments, look=services.get_node):
+    for _ in range(300):
+        try:
+            return look(*arguments)
+        except RuntimeError:
+            time.sleep(1)
+    return look(*arguments)
+
+services.get_node = patiently
 one = {"num_cpus": 1, "num_gpus": 0, "node_ip_address": "127.0.0.1", "include_dashboard": False}
 one |= {"include_log_monitor": False, "object_store_memory": 80 << 20, "temp_dir": sys.argv[1]}
-cluster = Cluster(initialize_head=True, head_node_args={**one, "no_monitor": True})
-nodes = [cluster.head_node, *(cluster.add_node(**one) for _ in range(2))]
+
+def ports():
+    names = ("metrics_agent_port", "metrics_export_port", "dashboard_agent_listen_port", "runtime_env_agent_port")
+    probes = [socket.create_server(("127.0.0.1", 0)) for _ in names]
+    found = {name: probe.getsockname()[1] for name, probe in zip(names, probes)}
+    for probe in probes:
+        probe.close()
+    return found
+
+cluster = Cluster(initialize_head=True, head_node_args={**one, **ports(), "no_monitor": True})
+nodes = [cluster.head_node, *(cluster.add_node(**one, **ports()) for _ in range(2))]
 for node in nodes:
     print("raylet", node.all_processes["raylet"][0].process.pid, flush=True)
 print("address", cluster.address, flush=True)
