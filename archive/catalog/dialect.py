@@ -17,6 +17,7 @@ _RULES = (
         re.compile(r"json_each\(\?\) wanted\s+CROSS JOIN (\w+) (\w+) ON"),
         r"unnest(CAST(translate(?, '[]', '{}') AS bigint[])) AS wanted(value) JOIN \1 \2 ON",
     ),
+    (re.compile(r"group_concat\((\w+)\)"), r"string_agg(CAST(\1 AS text), ',')"),
     (re.compile(r"\?"), "%s"),
 )
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, delete, exists, select
 
-from archive.catalog.rows import ExemplarVectorRow, PackRow, PairRow, ShardRow, TallyRow, TextRow
+from archive.catalog.rows import ExemplarVectorRow, PackRow, PairRow, ShardRow, TextRow
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 _FIRST = select(PackRow.id).where(PackRow.pair_id == bindparam("pair")).order_by(PackRow.id).limit(bindparam("most"))
 _SHARDS = delete(ShardRow).where(ShardRow.pair_id == bindparam("pair"))
 _PACKS = delete(PackRow).where(PackRow.id.in_(_FIRST))
-_TALLY = delete(TallyRow).where(TallyRow.pair_id == bindparam("pair"))
 _PAIR = delete(PairRow).where(PairRow.id == bindparam("pair"))
 # Pairs that differ in their segmenter alone share a space.
 _IS_KNOWN = exists().where(PairRow.space == bindparam("space"))
@@ -31,7 +30,6 @@ def drop_pair(connection: Connection, pair_id: int, most: int) -> int:
     dropped = connection.execute(_PACKS, {"pair": pair_id, "most": most}).rowcount
     if dropped < most:
         space = connection.execute(select(PairRow.space).where(PairRow.id == pair_id)).scalar_one()
-        connection.execute(_TALLY, {"pair": pair_id})
         connection.execute(_PAIR, {"pair": pair_id})
         connection.execute(_EXEMPLARS, {"space": space})
         connection.execute(_TEXTS, {"space": space})
