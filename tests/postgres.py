@@ -20,7 +20,7 @@ from archive.catalog.postgres import Postgres
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PATIENCE_S = 60
+PATIENCE_S = 180
 CLUSTER_USER = "archive"
 
 
@@ -85,7 +85,8 @@ class PostgresServer:
     def _launch(self) -> subprocess.Popen[bytes]:
         settings = [f"unix_socket_directories={self._folder}", "listen_addresses=", "max_connections=40"]
         if not self._durable:
-            settings += ["fsync=off", "synchronous_commit=off", "full_page_writes=off"]
+            # Autovacuum would hold on to the database that others are copied from.
+            settings += ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off"]
         options = [word for setting in settings for word in ("-c", setting)]
         command = [str(self._programs / "postgres"), "-D", str(self._folder / "data"), *options]
         with (self._folder / "log").open("ab") as log:

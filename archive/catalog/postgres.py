@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from psycopg.abc import Buffer
     from sqlalchemy import Connection, Engine
 
-CONNECT_TIMEOUT_S = 10
+CONNECT_TIMEOUT_S = 30
 
 SCHEMA_LOCK = 0x61726368_00000001
 """Held, as an advisory lock of PostgreSQL, by whoever upgrades the schema."""
