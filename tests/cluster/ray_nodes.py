@@ -35,11 +35,13 @@ QUIET = {
 # What `ray start` runs on three machines: the head's server and a raylet on each. Starting them from one process costs
 # one import of Ray where three commands cost three.
 _NODES = """
-import sys, time
+import os, time
 from ray.cluster_utils import Cluster
 
+folder = os.environ["RAY_TMPDIR"] + "/ray"
+os.makedirs(folder, exist_ok=True)
 one = {"num_cpus": 1, "num_gpus": 0, "node_ip_address": "127.0.0.1", "include_dashboard": False}
-one |= {"include_log_monitor": False, "object_store_memory": 80 << 20, "temp_dir": sys.argv[1]}
+one |= {"include_log_monitor": False, "object_store_memory": 80 << 20, "temp_dir": folder}
 cluster = Cluster(initialize_head=True, head_node_args={**one, "no_monitor": True})
 nodes = [cluster.head_node, *(cluster.add_node(**one) for _ in range(2))]
 for node in nodes:
@@ -56,7 +58,7 @@ class Ray:
     def __init__(self, folder: Path) -> None:
         pytest.importorskip("ray", reason="needs the extra cluster")
         short = tempfile.mkdtemp(prefix="ray-")  # the paths of Ray's sockets must stay short
-        self._server = Server("ray", [sys.executable, "-c", _NODES, short], folder, QUIET)
+        self._server = Server("ray", [sys.executable, "-c", _NODES], folder, {**QUIET, "RAY_TMPDIR": short})
 
     @property
     def address(self) -> str:
