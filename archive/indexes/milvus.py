@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from threading import RLock
+from time import sleep
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from archive.indexes.milvus_collection import (
     LOADING_PATIENCE,
     PATIENCE,
     SEARCH_PATIENCE,
+    SEARCH_PAUSE,
     create,
     keeps_half_precision,
     persistently,
@@ -99,7 +101,7 @@ class MilvusIndex:
         with self._asking:
             if self._broken is None:
                 with speaking(self._address):
-                    self._broken = self._incomplete(list(self._shards.values()))
+                    self._broken = self._incomplete_twice(list(self._shards.values()))
             return self._broken
 
     @property
@@ -175,6 +177,14 @@ class MilvusIndex:
         """Delete rows of shards that are not named in `keep`: what a killed process leaves."""
         numbers = [number for name in keep if (number := _number(name)) is not None]
         self._delete(f"shard not in [{', '.join(map(str, numbers))}]" if numbers else "shard >= 0")
+
+    def _incomplete_twice(self, shards: Sequence[Shard]) -> list[Shard]:
+        """The shards of which rows are missing twice: a server that moves them to its disk miscounts for a moment."""
+        missing = self._incomplete(shards)
+        if missing and self._client is not None:
+            sleep(SEARCH_PAUSE)
+            missing = self._incomplete(missing)
+        return missing
 
     def _incomplete(self, shards: Sequence[Shard]) -> list[Shard]:
         """The shards of which rows are missing. One count tells that none is, as it mostly does."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -52,6 +53,13 @@ def emptied(address: Address, dim: int) -> str:
     name = f"test_{dim}"
     MilvusIndex(address, name, dim).sweep([])
     return name
+
+
+def wait_for(truth: Callable[[], bool], seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not truth():
+        assert time.monotonic() < end
+        time.sleep(0.5)
 
 
 def test_rows_that_are_sent_twice_are_there_once(reopen: Reopen, name: str) -> None:
@@ -133,11 +141,14 @@ def test_a_filter_loses_no_hit_of_few_photos_and_few_of_many_once_a_graph_is_bui
     ids = segments(20_000)
     pictures, words = clustered_rows(20_000, DIM, concepts=900, seed=3)
     index = reopen(name, [])
-    for at in range(0, 20_000, 10_000):
+    shards = [
         index.add(ids[at : at + 10_000], pictures[at : at + 10_000], (at + 1, at + 10_000))
+        for at in range(0, 20_000, 10_000)
+    ]
     client = index._opened()
     client.flush(index._name, timeout=60)
     client.load_collection(index._name, timeout=60)
+    wait_for(lambda: reopen(name, shards).broken == [])  # the server is moving them to its disk
     random = np.random.default_rng(4)
     for share, least in ((1.0, 0.95), (0.4, 0.95), (0.1, 1.0), (0.01, 1.0)):
         photos = np.sort(random.choice(np.arange(1, 4_001), int(4_000 * share), replace=False))
