@@ -14,7 +14,7 @@ _RULES = (
     (re.compile(r"%"), "%%"),  # a sign of its own to the driver; before the placeholders become one
     (_HINT, ""),  # its planner knows how long a table is
     (
-        re.compile(r"json_each\(\?\) wanted\s+CROSS JOIN (\w+) (\w+) ON"),
+        re.compile(r"json_each\(\?\) wanted\s+CROSS JOIN (\w+) (\w+)\s+ON"),
         r"unnest(CAST(translate(?, '[]', '{}') AS bigint[])) AS wanted(value) JOIN \1 \2 ON",
     ),
     (re.compile(r"group_concat\((\w+)\)"), r"string_agg(CAST(\1 AS text), ',')"),

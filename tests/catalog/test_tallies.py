@@ -13,7 +13,7 @@ from archive.catalog.reader import CatalogReader
 from archive.catalog.revisions import REVISIONS
 from archive.catalog.upgrade import bring_to_head
 from tests.catalog.freeze import DATABASES
-from tests.catalog.samples import OTHER_PAIR, digest, fill, new_photo, pack, writing
+from tests.catalog.samples import OTHER_PAIR, fill, new_photo, pack, writing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +38,7 @@ def test_a_tally_is_what_counting_gives_after_every_kind_of_change(path: Path) -
     fill(path, photos=5)
     assert tally(path)[:2] == counted(path) == (5, 15)
     with writing(path) as catalog:
-        catalog.erase([digest(2), digest(4)])
+        catalog.erase([2, 4])
     assert tally(path)[:2] == counted(path) == (3, 9)
     with writing(path) as catalog:
         catalog.add_pack(pack(7, segments=6, photo_id=1), 1)
@@ -64,7 +64,7 @@ def test_what_was_seen_changes_with_every_pack_and_what_was_erased_only_when_one
     second = tally(path)
     assert (second.changed != first.changed, second.erased == first.erased) == (True, True)
     with writing(path) as catalog:
-        catalog.erase([digest(3)])
+        catalog.erase([3])
     third = tally(path)
     assert (third.changed != second.changed, third.erased != second.erased) == (True, True)
 
