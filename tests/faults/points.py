@@ -15,7 +15,7 @@ from tests.faults.disk import Fault, Mode, arm, cut_power, disarm, write_back
 from tests.faults.operations import Operation, Place, Told, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from archive.catalog.writer import NewPhoto
@@ -164,10 +164,11 @@ def listen(notes: Path) -> None:
         os.write(descriptor, f"kept {new.digest}\n".encode())
         return photo_id
 
-    def erases(catalog: Catalog, digests: list[str]) -> None:
-        erase(catalog, digests)
-        for digest in digests:
-            os.write(descriptor, f"erased {digest}\n".encode())
+    def erases(catalog: Catalog, photo_ids: Sequence[int]) -> None:
+        gone = catalog.photos(photo_ids)
+        erase(catalog, photo_ids)
+        for photo in gone.values():
+            os.write(descriptor, f"erased {photo.digest}\n".encode())
 
     Catalog.add_photo = adds  # type: ignore[method-assign, assignment]
     Catalog.erase = erases  # type: ignore[method-assign, assignment]
