@@ -30,7 +30,7 @@ types:
 layers:
 	PYTHONPATH=. $(BIN)/lint-imports
 
-# Nothing but a pull ever opens a connection, and the tests pull from loopback only.
+# The tests open no connection but on loopback.
 pytest:
 	tests/without_network.sh $(BIN)/pytest
 

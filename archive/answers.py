@@ -86,7 +86,7 @@ def footnotes(answer: Answer) -> Iterator[str]:
         if pictures:
             yield f"looked for {name} as it was taught, by {_counted(pictures, 'picture')}"
         if waiting:
-            yield f"{_counted(waiting, 'picture')} of {name} wait{'s' if waiting == 1 else ''} for `archive reindex`"
+            yield f"{_counted(waiting, 'picture')} of {name} wait{'s' if waiting == 1 else ''} for `archive reembed`"
     yield from losses(answer)
 
 

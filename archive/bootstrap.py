@@ -232,7 +232,7 @@ def ingesting(
         if current and not parts.same(pair, current):
             raise UsageError(
                 f"this archive was made with the pair {current.name!r} ({current.segmenter}, {current.space}); "
-                "to change it, run `archive models use` with the same options, then `archive reindex`"
+                "to change it, run `archive models use` with the same options, then `archive reembed`"
             )
         pair_id = catalog.ensure_pair(pair)
         if answering is None:

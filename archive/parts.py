@@ -60,7 +60,7 @@ def words(pair: Pair, settings: Settings) -> TextEmbedder:
         if tower.space != pair.space:
             raise SpaceMismatch(
                 f"the pair {pair.name!r} that comes with this version is not the one that this archive was made with; "
-                "run `archive models use auto`, then `archive reindex`"
+                "run `archive models use auto`, then `archive reembed`"
             )
         return tower
     from archive.embedders.text_tower import OnnxTextTower, tower_folder
@@ -84,7 +84,7 @@ def looking(pair: Pair, settings: Settings) -> Looking:
     if embedder.space != pair.space:
         raise SpaceMismatch(
             f"the files of the embedder {pair.embedder_source} changed since the archive was made with them; put them "
-            "back, or choose the new ones with `archive models use` and run `archive reindex`"
+            "back, or choose the new ones with `archive models use` and run `archive reembed`"
         )
     return Looking(embedder, PAIRS[pair.name].crop_context if pair.name in PAIRS else CONTEXT)
 
@@ -117,7 +117,7 @@ def observer(settings: Settings, choice: PairChoice, current: Pair | None) -> tu
     if not asked and current and not same(pair, current):
         raise SpaceMismatch(
             f"the files of the pair {current.name!r} changed since the archive was made with them; put them back, or "
-            "choose the new ones with `archive models use` and run `archive reindex`"
+            "choose the new ones with `archive models use` and run `archive reembed`"
         )
     return seeing, pair
 

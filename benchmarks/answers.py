@@ -9,6 +9,7 @@ used once. Ratios are the claims; milliseconds are this machine's.
 from __future__ import annotations
 
 import json
+import math
 import os
 import resource
 import subprocess
@@ -84,16 +85,18 @@ def measure(*, full: bool) -> dict[str, object]:
     sizes = (FRESH, WARM) if full else (FRESH,)
     warm = {segments: _warm(segments, full=full) for segments in sizes}
     sized = {str(segments): {**_sizes(segments), **figures} for segments, figures in warm.items()}
-    return {**_fresh(repeats, full=full), **warm[sizes[-1]], "by_segments": sized}
+    return {**_fresh(repeats, full=full), **sized[str(sizes[-1])], "by_segments": sized}
 
 
 def _sizes(segments: int) -> dict[str, float]:
     """Bytes on the disk for each segment, at the 256 dimensions of the built-in pair."""
     settings = synthetic.archive(segments)
     index = sum(path.stat().st_size for path in settings.shards.rglob("*") if path.is_file())
+    catalog = settings.catalog.stat().st_size
     return {
-        "catalog_bytes_per_segment": round(settings.catalog.stat().st_size / segments, 1),
+        "catalog_bytes_per_segment": round(catalog / segments, 1),
         "index_bytes_per_segment": round(index / segments, 1),
+        "bytes_per_segment": round((catalog + index) / segments, 1),
     }
 
 
@@ -121,6 +124,10 @@ def _fresh(repeats: int, *, full: bool) -> dict[str, object]:
         "heavy_modules": _heavy_modules(home),
     }
     if full:
+        larger = synthetic.archive(WARM).home
+        decades = math.log10(WARM / FRESH)
+        grown = _least(lambda: _ask(larger, _unheard()), repeats) / new
+        found["fresh_growth_per_decade"] = round(grown ** (1 / decades), 2)
         flat.prepare(PLACE / "flat", WARM)
         found["flat_search_ms"] = float(_output("-m", "benchmarks.baselines.flat", str(PLACE / "flat")))
     return found

@@ -74,7 +74,7 @@ def main() -> None:
     """Print the table."""
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else Path("bench.json")
     if not path.exists():
-        raise click.ClickException(f"there is no {path}; run: make bench")
+        raise SystemExit(f"there is no {path}; run: make bench")
     for line in table(json.loads(path.read_bytes())):
         click.echo(line)
 

@@ -34,6 +34,8 @@ SEGMENTS = 24
 """Crops of each photo, on both sides: about as many as the clean-up leaves of a photo."""
 
 SEED_SIZE = 1024
+DAY = 5_000
+"""Photos that a wearer takes in a day."""
 LEAST_CONFIDENCE = 1e-9
 EVERYTHING = 1.1
 
@@ -62,7 +64,12 @@ def measure(*, full: bool) -> dict[str, object]:
             "pocket, a third of them": lambda: _fast(_third(place, pocket), weights, "--pocket"),
         }
         told = {name: _told(name, run) for name, run in runs.items()}
-    return {"segments": SEGMENTS, "processors": os.cpu_count(), "runs": told, "ratios": _ratios(told)}
+    pocket_run, day = told["pocket, distinct photos"], told["standard, wearable-like day"]
+    rates = {
+        "photos_per_s": pocket_run["photos"] / pocket_run["seconds"],
+        "day_minutes": DAY * day["seconds"] / day["photos"] / 60,
+    }
+    return {"segments": SEGMENTS, "processors": os.cpu_count(), "runs": told, "ratios": _ratios(told), **rates}
 
 
 def _told(name: str, run: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -135,7 +135,9 @@ class Postgres:
         if state.startswith(("28", "42501", "3D")):
             return ArchiveError(f"{self} refuses this user or has no such database ({said}); check --config's metadata")
         if isinstance(cause, psycopg.OperationalError):
-            return ArchiveError(f"{self} cannot be reached ({said}); what it acknowledged is kept, run this again")
+            return ArchiveError(
+                f"{self} cannot be reached ({said}); start it or mend `metadata` in the configuration, then run this again"
+            )
         return ArchiveError(f"{self}: {said}; run: archive check")
 
     def _refuse_other_schema(self, connection: psycopg.Connection[Any]) -> None:

@@ -76,7 +76,7 @@ def answering(connection: sqlite3.Connection) -> tuple[int, Pair] | None:
 
 
 def wanted(connection: sqlite3.Connection) -> tuple[int, Pair] | None:
-    """The pair chosen to answer once `archive reindex` has observed every photo with it, with its id."""
+    """The pair chosen to answer once every photo was observed with it, with its id."""
     return _pair(
         connection,
         """SELECT p.id, p.name, p.segmenter, p.space, p.dim, p.segmenter_source, p.embedder_source

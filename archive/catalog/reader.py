@@ -111,7 +111,7 @@ class CatalogReader:
         return queries.answering(self._connection)
 
     def wanted(self) -> tuple[int, Pair] | None:
-        """The pair chosen to answer once `archive reindex` has observed every photo with it, with its id."""
+        """The pair chosen to answer once every photo was observed with it, with its id."""
         return queries.wanted(self._connection)
 
     def photo_id(self, digest: str) -> int | None:

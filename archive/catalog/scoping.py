@@ -7,6 +7,7 @@ stands before the tables of a reader that may see everything, so an archive of o
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from archive.catalog.dialect import without_hints
@@ -75,7 +76,8 @@ def wearers(connection: sqlite3.Connection, names: Sequence[str]) -> tuple[int, 
     ids = []
     for name in names:
         if (found := wearer_id(connection, name)) is None:
-            raise UsageError(f"the archive has no photos of {name!r}; take them in with: archive ingest --wearer")
+            command = f"archive ingest FOLDER --wearer {shlex.quote(name)}"
+            raise UsageError(f"the archive has no photos of {name!r}; take them in with: {command}")
         ids.append(found)
     return tuple(sorted(set(ids)))
 

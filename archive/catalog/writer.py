@@ -240,7 +240,7 @@ class Catalog(Lessons):
         return queries.answering(self._driver)
 
     def wanted(self) -> tuple[int, Pair] | None:
-        """The pair chosen to answer once `archive reindex` has observed every photo with it, with its id."""
+        """The pair chosen to answer once every photo was observed with it, with its id."""
         return queries.wanted(self._driver)
 
     def set_answering(self, pair_id: int) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from archive.cli.options import as_json, common, wearer
+from archive.errors import UsageError
 
 if TYPE_CHECKING:
     from archive.settings import Settings
@@ -42,7 +43,7 @@ def command(to: Path | None, from_: Path | None, settings: Settings, *, as_json:
     from archive.cli.progress import bar
 
     if (to is None) == (from_ is None):
-        raise click.UsageError("say where it goes with --to FILE, or where it comes from with --from FILE")
+        raise UsageError("say either --to FILE or --from FILE: where the archive goes, or where it comes from")
     cluster = replace(settings, cluster=configuration.read(to or from_ or Path()))
     home = replace(settings, cluster=None, wearers=())
     report = moving.Report()

@@ -65,7 +65,7 @@ def list_pairs(settings: Settings, *, as_json: bool) -> None:
 )
 @common
 def pull(pair: str, settings: Settings, *, trust_on_first_use: bool) -> None:
-    """Fetch the weights of a PAIR: the only command that opens a connection.
+    """Fetch the weights of a PAIR from where they are published.
 
     What is fetched is checked against its sha256. A pull that was cut off goes on where it stopped.
     """

@@ -20,9 +20,8 @@ SOME_FAILED = 1
 \b
 Examples:
   archive reindex
-  archive models use standard && archive reindex
 
-Each photo is kept as soon as it is done: stop whenever you like, run it again and it goes on. Until the last photo is
+To change the pair beside normal use, run `archive reembed`. Each photo is kept as soon as it is done: stop whenever you like, run it again and it goes on. Until the last photo is
 done, questions are answered with the old pair.
 """
 )

@@ -40,7 +40,7 @@ Examples:
   archive teach remove "my keys" --picture 3
 
 A box is left,top,right,bottom in pixels of the upright photo. Two or three sharp pictures from different sides are
-best; they stay in the archive, and another pair of models embeds them again at `archive reindex`.
+best; they stay in the archive, and another pair of models embeds them again at `archive reembed`.
 """,
     subcommand_metavar='"NAME" FILE[@BOX]... [--hit N]... | list | show NAME | remove NAME',
 )
@@ -114,7 +114,7 @@ def show(name: str, save: Path | None, settings: Settings, *, as_json: bool) -> 
     click.echo(thing.name)
     for number, one in enumerate(thing.exemplars, 1):
         origin = "a file" if one.photo_id is None else f"photo {one.photo_id}"
-        waiting = "" if one.vector is not None else "  waits for `archive reindex`"
+        waiting = "" if one.vector is not None else "  waits for `archive reembed`"
         click.echo(f"{number:>3}.  from {origin}  {one.box.width} x {one.box.height} pixels{waiting}")
     if save:
         click.echo(f"saved {_pictures(len(saved))} to {save}", err=True)

@@ -1,4 +1,4 @@
-"""The pull: the only code of the archive that opens a connection to another machine.
+"""The pull of weights from where they are published.
 
 A file arrives as `<file>.part` under a lock, is hashed as it arrives, and takes its name only when its sha256 is the
 one expected. An interrupted pull keeps the `.part`; the next one asks for the rest, and starts over where the server
