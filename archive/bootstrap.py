@@ -305,6 +305,7 @@ def places(settings: Settings, catalog: Catalog) -> Places:
 
 def processors() -> int:
     """Processors that this process may use, which can be fewer than the machine has."""
+        drop_unknown=lambda: indexing.drop_unknown(settings, catalog),
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
