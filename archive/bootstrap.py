@@ -338,7 +338,9 @@ def use_pair(settings: Settings, choice: PairChoice) -> tuple[Pair, int]:
     """
     with writing(settings) as catalog:
         wanted = catalog.wanted()
-        seeing, pair = parts.observer(settings, choice, wanted[1] if wanted else None)
+        chosen_before = [pair for _, pair in filter(None, (catalog.answering(), wanted))]
+        known = [*chosen_before, *catalog.pairs().values()]
+        seeing, pair = parts.observer(settings, choice, wanted[1] if wanted else None, known)
         pair_id = catalog.ensure_pair(pair)
         seeing.embedder.embed_text(["a photo"])
         catalog.set_wanted(pair_id)
