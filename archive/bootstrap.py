@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from archive.photos.reading import DecodedPhoto
     from archive.protocols import Executor
     from archive.reindex import Report, Watcher
-    from archive.sessions import SessionKey
     from archive.settings import Settings
     from archive.types import Pair, Photo
 
@@ -158,36 +156,6 @@ def answering_pair(reader: CatalogReader | Catalog, settings: Settings) -> tuple
     return answering
 
 
-@dataclass(frozen=True, slots=True)
-class Holdings:
-    """What an archive holds already; nothing where there is none."""
-
-    reader: CatalogReader | None
-    even_forgotten: bool = False
-
-    def photo(self, digest: str) -> bool:
-        """Whether the photo of that sha256 in hex is in."""
-        return self.reader is not None and self.reader.photo_id(digest) is not None
-
-    def forgotten(self, digest: str) -> bool:
-        """Whether the photo of that sha256 in hex was forgotten, and is to stay out."""
-        return self.reader is not None and not self.even_forgotten and self.reader.is_forgotten(digest)
-
-    def numbers(self, key: SessionKey) -> set[int]:
-        """The numbers of a session's photos that are in."""
-        return set() if self.reader is None else self.reader.session_numbers(key)
-
-
-@contextmanager
-def holdings(settings: Settings, *, even_forgotten: bool = False) -> Iterator[Holdings]:
-    """What is in the archive of these settings, for a rehearsal; with `even_forgotten` no photo is to stay out."""
-    if not is_begun(settings):
-        yield Holdings(None, even_forgotten=even_forgotten)
-        return
-    with reading(settings, everyone=wearers.one(settings) is None) as reader:
-        yield Holdings(reader, even_forgotten=even_forgotten)
-
-
 @contextmanager
 def decoder() -> Iterator[Callable[[bytes], DecodedPhoto]]:
     """Decodes files, suspicious ones in a process of their own."""
@@ -242,6 +210,8 @@ def ingesting(
         pair_id = catalog.ensure_pair(pair)
         if answering is None:
             settle(catalog, seeing, pair_id)
+        elif catalog.is_shared:
+            seeing.embedder.embed_text(["a photo"])  # another machine may have settled it: queries here need the tower
         stored, shards = originals(settings), indexing.index(settings, catalog, pair_id, pair)
         stored.sweep()
         # The card goes first: what is wrong with the index is said at the end. Another machine's newest file may not be
@@ -279,7 +249,8 @@ def preparation(settings: Settings, choice: PairChoice) -> str | None:
     """What has to be done once before a choice can work, in a line; None where nothing has."""
     current = None
     if is_begun(settings):
-        with reading(settings, everyone=True) as reader:
+        # A catalog of an older version is not read before the command that asks has upgraded it.
+        with suppress(ArchiveError), reading(settings, everyone=True) as reader:
             current = reader.answering()
     return parts.preparation(settings, choice, current[1] if current else None)
 

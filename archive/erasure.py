@@ -96,7 +96,8 @@ class Receipt:
         """The receipt for a person."""
         yield (
             f"{self.photos:,} photo{'s' * (self.photos != 1)} forgotten: "
-            f"{self.files:,} file{'s' * (self.files != 1)} of {self.bytes:,} bytes erased, {self.shards} shards written anew"
+            f"{self.files:,} file{'s' * (self.files != 1)} of {self.bytes:,} bytes erased, "
+            f"{self.shards} shard{'s' * (self.shards != 1)} written anew"
         )
         if not self.purged:
             yield "purge pending: somebody reads the archive, so SQLite's log keeps old pages; run: archive forget"

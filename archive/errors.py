@@ -2,6 +2,8 @@
 
 ArchiveError                 exit 3   something of the archive is wrong; the message names the next command
 ├── UsageError               exit 2   what was asked makes no sense
+│   └── WearerUnknown        exit 2   nobody of that name has photos in the archive
+├── NoArchive                exit 3   nothing was ever ingested here
 ├── SourceVanished           exit 4   the card or folder went away while it was read
 ├── ArchiveBusy              exit 75  another process is writing
 ├── WeightsMissing           exit 3   weights are not on disk; `archive models pull` fetches them
@@ -31,7 +33,15 @@ class UsageError(ArchiveError):
     exit_code = 2
 
 
-class SourceVanished(ArchiveError):  # noqa: N818  (a state of the world, named as people say it)
+class WearerUnknown(UsageError):  # noqa: N818  (a state of the world, named as people say it)
+    """Nobody of that name has photos in the archive."""
+
+
+class NoArchive(ArchiveError):  # noqa: N818
+    """Nothing was ever ingested here."""
+
+
+class SourceVanished(ArchiveError):  # noqa: N818
     """The card or folder went away while it was read."""
 
     exit_code = 4

@@ -107,6 +107,13 @@ def test_no_query_shows_another_wearers_photo(
     assert answer["taught"] == []
 
 
+def test_the_first_card_of_a_wearer_can_be_rehearsed(shared: Shared, tmp_path: Path) -> None:
+    told = shared("ingest", tmp_path / "anna", "--dry-run", "--json", "--wearer", "carl")
+    assert (told.code, told.object["new"]) == (0, 8)
+    refused = shared("query", "red", "--wearer", "carl")
+    assert (refused.code, "archive ingest FOLDER --wearer carl" in refused.err) == (2, True)
+
+
 def test_both_may_be_seen_where_both_are_named(shared: Shared) -> None:
     answer = shared("query", "red", "--all", "--limit", 99, "--json", "--wearer", "anna", "--wearer", "ben").object
     assert digests_in(answer) == shared.digests["anna"] | shared.digests["ben"]

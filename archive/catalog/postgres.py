@@ -15,7 +15,7 @@ from archive.catalog.dialect import for_postgres
 from archive.catalog.driver import archive_errors
 from archive.catalog.revisions import HEAD, known
 from archive.catalog.scoping import SCHEMA, postgres_views
-from archive.errors import ArchiveBusy, ArchiveError, CatalogDamaged
+from archive.errors import ArchiveBusy, ArchiveError, CatalogDamaged, NoArchive
 
 if TYPE_CHECKING:
     import sqlite3
@@ -136,14 +136,15 @@ class Postgres:
             return ArchiveError(f"{self} refuses this user or has no such database ({said}); check --config's metadata")
         if isinstance(cause, psycopg.OperationalError):
             return ArchiveError(
-                f"{self} cannot be reached ({said}); start it or mend `metadata` in the configuration, then run this again"
+                f"{self} cannot be reached ({said}); start it or mend `metadata` in the configuration, then run this "
+                "again"
             )
         return ArchiveError(f"{self}: {said}; run: archive check")
 
     def _refuse_other_schema(self, connection: psycopg.Connection[Any]) -> None:
         revision = self._stored_revision(connection)
         if revision is None:
-            raise ArchiveError(f"there is no archive in {self}; run: archive ingest FOLDER")
+            raise NoArchive(f"there is no archive in {self}; run: archive ingest FOLDER")
         if revision != HEAD:
             message = f"{self} was written by an older version (schema {revision}, needed {HEAD}); run: archive ingest"
             raise ArchiveError(message)

@@ -14,7 +14,7 @@ from archive.catalog.driver import archive_errors, connect_to_read, meaning
 from archive.catalog.queries import LAST_ID, Span, State
 from archive.catalog.revisions import HEAD, stored_revision
 from archive.catalog.summary import Summary, summarize
-from archive.errors import ArchiveError
+from archive.errors import ArchiveError, NoArchive
 from archive.types import Example, ordinal_of, photo_of
 
 if TYPE_CHECKING:
@@ -326,5 +326,5 @@ def _refuse_other_schema(connection: sqlite3.Connection, path: Path) -> None:
         raise ArchiveError(message)
 
 
-def _no_archive(path: Path) -> ArchiveError:
-    return ArchiveError(f"there is no archive at {path.parent}; run: archive ingest FOLDER")
+def _no_archive(path: Path) -> NoArchive:
+    return NoArchive(f"there is no archive at {path.parent}; run: archive ingest FOLDER")

@@ -11,7 +11,7 @@ import shlex
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from archive.catalog.dialect import without_hints
-from archive.errors import UsageError
+from archive.errors import WearerUnknown
 
 if TYPE_CHECKING:
     import sqlite3
@@ -71,13 +71,13 @@ def wearers(connection: sqlite3.Connection, names: Sequence[str]) -> tuple[int, 
     """Their ids.
 
     Raises:
-        UsageError: the archive knows nobody of that name.
+        WearerUnknown: the archive knows nobody of that name.
     """
     ids = []
     for name in names:
         if (found := wearer_id(connection, name)) is None:
             command = f"archive ingest FOLDER --wearer {shlex.quote(name)}"
-            raise UsageError(f"the archive has no photos of {name!r}; take them in with: {command}")
+            raise WearerUnknown(f"the archive has no photos of {name!r}; take them in with: {command}")
         ids.append(found)
     return tuple(sorted(set(ids)))
 

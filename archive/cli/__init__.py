@@ -72,8 +72,8 @@ class LazyCommands(click.Group):
 def group() -> None:
     """The memory of a wearable camera: ask where you last saw a thing.
 
-    Everything stays on this machine, unless --config names others. Photos, vectors and the catalog live in one folder: --home, else $ARCHIVE_HOME,
-    else the place where this system keeps a user's files.
+    Everything stays on this machine, unless --config names others. Photos, vectors and the catalog live in one folder:
+    --home, else $ARCHIVE_HOME, else the place where this system keeps a user's files.
     """
 
 

@@ -206,10 +206,11 @@ def _rehearse(
     even_forgotten: bool,
 ) -> None:
     from archive import aftercare, bootstrap, ingest
+    from archive.holdings import holdings
 
     if not sources:
         raise click.UsageError("--dry-run needs a SOURCE to look at")
-    with bootstrap.holdings(settings, even_forgotten=even_forgotten) as known, bootstrap.decoder() as decode:
+    with holdings(settings, even_forgotten=even_forgotten) as known, bootstrap.decoder() as decode:
         for source in sources:
             for folder in bootstrap.arriving(source):
                 ingest.rehearse(folder, settings.home, known, decode, report, watcher)

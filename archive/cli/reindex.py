@@ -21,8 +21,8 @@ SOME_FAILED = 1
 Examples:
   archive reindex
 
-To change the pair beside normal use, run `archive reembed`. Each photo is kept as soon as it is done: stop whenever you like, run it again and it goes on. Until the last photo is
-done, questions are answered with the old pair.
+To change the pair beside normal use, run `archive reembed`. Each photo is kept as soon as it is done: stop whenever
+you like, run it again and it goes on. Until the last photo is done, questions are answered with the old pair.
 """
 )
 @as_json

@@ -110,7 +110,9 @@ class MilvusIndex:
         return []
 
     def over(self, stored: Callable[[Ids], tuple[Ids, Vectors]]) -> Self:
-        """This index: the server decides by the vectors that it holds itself."""
+        """This index for another question: the server decides by its own vectors, and is asked anew what it lacks."""
+        with self._asking:
+            self._broken = None
         return self
 
     def add(self, ids: Ids, vectors: Vectors, packs: tuple[int, int], wearers: Ids | None = None) -> Shard:

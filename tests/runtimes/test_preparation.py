@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from archive import parts
+from archive import bootstrap, parts
 from archive.pairs.registry import find
 from archive.runtimes.kept import INT8
 from archive.settings import PairChoice
 from archive.types import Pair
+from tests.catalog.freeze import DATABASES
 
 if TYPE_CHECKING:
     from archive.settings import Settings
@@ -18,6 +20,14 @@ if TYPE_CHECKING:
 def test_the_built_in_pair_needs_no_preparation(settings: Settings) -> None:
     assert parts.preparation(settings, PairChoice(name="pocket"), None) is None
     assert parts.preparation(settings, PairChoice(segmenter="grid", embedder="my-clip"), None) is None
+
+
+def test_a_catalog_that_is_not_upgraded_yet_keeps_nobody_from_beginning(settings: Settings) -> None:
+    settings.home.mkdir(exist_ok=True)
+    settings.catalog.touch()
+    assert bootstrap.preparation(settings, PairChoice(name="pocket")) is None
+    shutil.copy(DATABASES / "0002.sqlite", settings.catalog)
+    assert bootstrap.preparation(settings, PairChoice(name="pocket")) is None
 
 
 def test_a_pulled_pair_is_prepared_once(settings: Settings) -> None:
