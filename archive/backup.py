@@ -89,7 +89,11 @@ class Watcher(Protocol):
 
 
 def refuse_other(settings: Settings, target: Path) -> None:
-    """Raise UsageError unless the folder is, or can become, a backup of this archive."""
+    """Raise UsageError unless the folder is, or can become, a backup of this archive.
+
+    Raises:
+        ArchiveError: there is nothing to back up.
+    """
     archive = _uuid(settings)
     home, place = settings.home.resolve(), target.resolve()
     if place.is_relative_to(home) or home.is_relative_to(place):
@@ -99,6 +103,8 @@ def refuse_other(settings: Settings, target: Path) -> None:
         raise UsageError(f"{target} is not empty and holds no backup; name an empty or a new folder")
     if manifest is not None and manifest.archive != archive:
         raise UsageError(f"{target} holds the backup of another archive; name another folder")
+    if manifest is None and not _has_photos(settings):  # a backup that is there forgets what the archive forgot
+        raise ArchiveError(f"the archive at {settings.home} has no photos yet; run: archive ingest FOLDER")
 
 
 def back_up(settings: Settings, target: Path, report: Report, watcher: Watcher, *, verify: bool) -> Manifest:
@@ -275,6 +281,11 @@ def _copy_file(source: Path, target: Path) -> None:
 def _uuid(settings: Settings) -> str:
     with CatalogReader.open(settings.catalog) as reader:
         return reader.state.uuid
+
+
+def _has_photos(settings: Settings) -> bool:
+    with CatalogReader.open(settings.catalog) as reader:
+        return reader.photo_count() > 0
 
 
 def _read_manifest(folder: Path) -> Manifest | None:

@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archive import indexing, parts, wearers
-from archive.errors import ArchiveError, CatalogDamaged, UsageError
+from archive.errors import ArchiveError, UsageError
 from archive.settings import PairChoice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from archive import upkeep
     from archive.catalog.driver import Place
     from archive.catalog.reader import CatalogReader
     from archive.catalog.writer import Catalog
@@ -52,6 +51,12 @@ def is_begun(settings: Settings) -> bool:
     """Whether there is a catalog to open; what a server holds, only asking it tells."""
     place = catalog_place(settings)
     return not isinstance(place, Path) or place.exists()
+
+
+def refuse_unbegun(settings: Settings) -> None:
+    """Raise ArchiveError where there is no archive, before a writer would make one."""
+    if not is_begun(settings):
+        raise ArchiveError(f"there is no archive at {settings.home}; run: archive ingest FOLDER")
 
 
 @contextmanager
@@ -139,7 +144,7 @@ def teach(settings: Settings, name: str, files: Sequence[str], ranks: Sequence[i
     return count, [doubt for lesson in lessons for doubt in lesson.doubts]
 
 
-def answering_pair(reader: CatalogReader, settings: Settings) -> tuple[int, Pair]:
+def answering_pair(reader: CatalogReader | Catalog, settings: Settings) -> tuple[int, Pair]:
     """The pair that answers queries, with its id.
 
     Raises:
@@ -271,6 +276,7 @@ def places(settings: Settings, catalog: Catalog) -> Places:
         originals=originals(settings),
         arrivals=Arrivals(settings.arrivals),
         index=lambda pair_id, pair: indexing.index(settings, catalog, pair_id, pair),
+        drop_unknown=lambda: indexing.drop_unknown(settings, catalog),
     )
 
 
@@ -286,21 +292,6 @@ def settle(catalog: Catalog, seeing: Observer, pair_id: int) -> None:
     catalog.set_answering(pair_id)
 
 
-def check(settings: Settings, watcher: upkeep.Watcher, *, data: bool, share: float = 1.0) -> list[upkeep.Finding]:
-    """Everything that is not as it should be; with `data`, a `share` of the originals is hashed, chosen by chance."""
-    from archive import upkeep
-
-    findings = list(upkeep.check_rows(catalog_place(settings), data=data))
-    try:
-        with reading(settings, everyone=True) as reader:
-            findings += upkeep.check_originals(reader, originals(settings), watcher, share=share * data)
-            for pair_id, pair in filter(None, {reader.answering(), reader.wanted()}):
-                findings += upkeep.check_index(indexing.index(settings, reader, pair_id, pair))
-    except CatalogDamaged as error:
-        findings.append(upkeep.unreadable(error))
-    return findings
-
-
 def use_pair(settings: Settings, choice: PairChoice) -> tuple[Pair, int]:
     """Choose the pair that the archive is to answer with; returns it, and how many photos lack it.
 
@@ -308,7 +299,9 @@ def use_pair(settings: Settings, choice: PairChoice) -> tuple[Pair, int]:
     """
     with writing(settings) as catalog:
         wanted = catalog.wanted()
-        seeing, pair = parts.observer(settings, choice, wanted[1] if wanted else None)
+        chosen_before = [pair for _, pair in filter(None, (catalog.answering(), wanted))]
+        known = [*chosen_before, *catalog.pairs().values()]
+        seeing, pair = parts.observer(settings, choice, wanted[1] if wanted else None, known)
         pair_id = catalog.ensure_pair(pair)
         seeing.embedder.embed_text(["a photo"])
         catalog.set_wanted(pair_id)
@@ -318,8 +311,10 @@ def use_pair(settings: Settings, choice: PairChoice) -> tuple[Pair, int]:
         return pair, missing
 
 
-def reindex(settings: Settings, report: Report, watcher: Watcher) -> None:
+def reindex(settings: Settings, report: Report, watcher: Watcher, *, of_answering: bool = False) -> None:
     """Embed what the wanted pair has not seen, let it answer once it has seen all, and put the index right.
+
+    With `of_answering` it is all about the pair that answers, and the wanted one is left to the re-embedding.
 
     Raises:
         ArchiveError: nothing was ever ingested.
@@ -327,11 +322,10 @@ def reindex(settings: Settings, report: Report, watcher: Watcher) -> None:
     from archive.reindex import embed_missing, may_answer
     from archive.teaching import embed_missing as embed_exemplars
 
+    refuse_unbegun(settings)
     with writing(settings) as catalog, decoder() as decode:
-        wanted = catalog.wanted() or catalog.answering()
-        if wanted is None:
-            raise ArchiveError(f"the archive at {settings.home} is empty; run `archive ingest FOLDER` first")
-        pair_id, pair = wanted
+        wanted = None if of_answering else catalog.wanted()
+        pair_id, pair = wanted or answering_pair(catalog, settings)
         damaged = catalog.damaged_packs(pair_id)
         if catalog.pending(pair_id) or damaged:
             seeing, _ = parts.observer(settings, PairChoice(), pair)
@@ -350,11 +344,10 @@ def sync(settings: Settings, report: Report) -> None:
     Raises:
         ArchiveError: nothing was ever ingested.
     """
+    refuse_unbegun(settings)
     with writing(settings) as catalog:
-        answering = catalog.answering()
-        if answering is None:
-            raise ArchiveError(f"the archive at {settings.home} is empty; run `archive ingest FOLDER` first")
-        _refresh(settings, catalog, *answering, report)
+        for pair_id, pair in {answering_pair(catalog, settings), *filter(None, (catalog.wanted(),))}:
+            _refresh(settings, catalog, pair_id, pair, report)
 
 
 def _refresh(settings: Settings, catalog: Catalog, pair_id: int, pair: Pair, report: Report) -> None:

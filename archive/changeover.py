@@ -65,12 +65,12 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True)
 class _Access:
-    """The catalog of these settings; whoever writes waits for as long as another does."""
+    """The catalog of these settings, all of it; whoever writes waits for as long as another does."""
 
     settings: Settings
 
     def reading(self) -> AbstractContextManager[CatalogReader]:
-        return bootstrap.reading(self.settings)
+        return bootstrap.reading(self.settings, everyone=True)
 
     def writing(self) -> AbstractContextManager[Catalog]:
         return bootstrap.writing(self.settings, FOREVER, briefly=True)
@@ -78,9 +78,9 @@ class _Access:
 
 def is_waiting(settings: Settings) -> bool:
     """Whether another pair was chosen than the one that answers."""
-    if not settings.catalog.exists():
+    if not bootstrap.is_begun(settings):
         return False
-    with bootstrap.reading(settings) as reader:
+    with bootstrap.reading(settings, everyone=True) as reader:
         return reader.wanted() != reader.answering()
 
 
@@ -98,7 +98,7 @@ def at_work(settings: Settings, *, workers: int | None = None) -> Iterator[Reemb
     """
     from archive.reembedding import Reembedding
 
-    with bootstrap.reading(settings) as reader:
+    with bootstrap.reading(settings, everyone=True) as reader:
         pair_id, pair = reader.wanted() or bootstrap.answering_pair(reader, settings)
     seeing, _ = parts.observer(settings, PairChoice(), pair)
     with bootstrap.decoder() as decode:
@@ -125,7 +125,7 @@ def reembed(settings: Settings, bounds: Bounds, report: Report, watcher: Watcher
         ArchiveBusy: another process is re-embedding.
     """
     with writer_lock(settings.home, PATIENCE, name=LOCK_NAME):
-        with bootstrap.reading(settings) as reader:
+        with bootstrap.reading(settings, everyone=True) as reader:
             pair_id, pair = reader.wanted() or bootstrap.answering_pair(reader, settings)
             report.pair, report.pending = pair.name, reader.pending(pair_id)
             report.answers = reader.wanted() == reader.answering()
@@ -172,14 +172,15 @@ def drop_old(settings: Settings) -> Dropped:
         ArchiveError: nothing was ever ingested.
     """
     before, dropped, spaces = _size(settings), Dropped(), set()
-    with bootstrap.reading(settings) as reader:
+    with bootstrap.reading(settings, everyone=True) as reader:
         bootstrap.answering_pair(reader, settings)
     while (old := _one_left_behind(settings)) is not None:
         pair_id, pair = old
         spaces.add(pair.space)
         dropped.pairs += 1
-        dropped.photos += _drop(settings, pair_id)
-        shutil.rmtree(settings.shards / str(pair_id), ignore_errors=True)
+        dropped.photos += _drop(settings, pair_id, pair)
+    with _Access(settings).writing() as catalog:
+        indexing.drop_unknown(settings, catalog)
     _drop_towers(settings, spaces)
     if dropped.pairs:
         dropped.rewritten = _rewrite(settings)
@@ -188,18 +189,22 @@ def drop_old(settings: Settings) -> Dropped:
 
 
 def _one_left_behind(settings: Settings) -> tuple[int, Pair] | None:
-    with bootstrap.reading(settings) as reader:
+    with bootstrap.reading(settings, everyone=True) as reader:
         kept = {numbered[0] for numbered in (reader.answering(), reader.wanted()) if numbered is not None}
         return next(((number, pair) for number, pair in reader.pairs().items() if number not in kept), None)
 
 
-def _drop(settings: Settings, pair_id: int) -> int:
-    """Drop a pair a little at a time, so that another writer can come between."""
+def _drop(settings: Settings, pair_id: int, pair: Pair) -> int:
+    """Drop a pair a little at a time, so that another writer can come between.
+
+    Its index goes before the pair does: of a pair that the catalog no longer knows, no erasure would find it.
+    """
     total = 0
     while True:
-        with _Access(settings).writing() as catalog:
+        with _Access(settings).writing() as catalog, catalog.alone():
             if any(numbered and numbered[0] == pair_id for numbered in (catalog.answering(), catalog.wanted())):
                 raise ArchiveError("the pair that was to be dropped has been chosen meanwhile; it stays")
+            indexing.index(settings, catalog, pair_id, pair).drop()
             dropped = catalog.drop_pair(pair_id, DROPPED_AT_ONCE)
         total += dropped
         if dropped < DROPPED_AT_ONCE:
@@ -209,23 +214,27 @@ def _drop(settings: Settings, pair_id: int) -> int:
 def _drop_towers(settings: Settings, spaces: set[str]) -> None:
     from archive.embedders.text_tower import tower_folder
 
-    with bootstrap.reading(settings) as reader:
+    with bootstrap.reading(settings, everyone=True) as reader:
         kept = {pair.space for pair in reader.pairs().values()}
     for space in spaces - kept:
         shutil.rmtree(tower_folder(settings.towers, space), ignore_errors=True)
 
 
 def _rewrite(settings: Settings) -> bool:
-    """Give the catalog's free pages back to the disk, if it has room for the copies that this takes."""
-    if shutil.disk_usage(settings.home).free < 2 * settings.catalog.stat().st_size:
-        return False
+    """Give the catalog's free pages back to the disk, if it has room for the copies that this takes.
+
+    A server's pages are only made free for what comes next: shrinking its tables would shut out every other machine.
+    """
     with _Access(settings).writing() as catalog:
-        catalog.rewrite()
+        shrinks = not catalog.is_shared and shutil.disk_usage(settings.home).free >= 2 * _bytes(settings.catalog)
+        if shrinks:
+            catalog.rewrite()
         catalog.checkpoint()
-    return True
+    return shrinks
 
 
 def _size(settings: Settings) -> int:
+    """What of the archive lies in its home, originals left out; a server's catalog does not."""
     log = settings.catalog.with_name(f"{settings.catalog.name}-wal")
     folders = (path for folder in (settings.shards, settings.towers) for path in folder.rglob("*"))
     return sum(_bytes(path) for path in (settings.catalog, log, *folders))

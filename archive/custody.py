@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archive import bootstrap, indexing
-from archive.errors import UsageError
+from archive.errors import CatalogDamaged, UsageError
 from archive.settings import PairChoice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from archive import upkeep
     from archive.backup import Manifest, Report, Watcher
     from archive.catalog.writer import Catalog
     from archive.erasure import Receipt, Which
@@ -22,6 +23,21 @@ if TYPE_CHECKING:
     from archive.repair import Plan
     from archive.settings import Settings
     from archive.types import Photo
+
+
+def check(settings: Settings, watcher: upkeep.Watcher, *, data: bool, share: float = 1.0) -> list[upkeep.Finding]:
+    """Everything that is not as it should be; with `data`, a `share` of the originals is hashed, chosen by chance."""
+    from archive import upkeep
+
+    findings = list(upkeep.check_rows(bootstrap.catalog_place(settings), data=data))
+    try:
+        with bootstrap.reading(settings, everyone=True) as reader:
+            findings += upkeep.check_originals(reader, bootstrap.originals(settings), watcher, share=share * data)
+            for pair_id, pair in filter(None, {reader.answering(), reader.wanted()}):
+                findings += upkeep.check_index(indexing.index(settings, reader, pair_id, pair))
+    except CatalogDamaged as error:
+        findings.append(upkeep.unreadable(error))
+    return findings
 
 
 def to_forget(settings: Settings, which: Which) -> list[Photo]:
@@ -98,7 +114,8 @@ def plan_repair(settings: Settings, backup: Path | None, watcher: Watcher, *, da
     with bootstrap.reading(settings, everyone=True) as reader:
         plan = repair.plan(reader, bootstrap.originals(settings), copies, watcher, data=data)
         answering = reader.answering()
-        broken = indexing.index(settings, reader, *answering).broken if answering else []
+        pairs = filter(None, {answering, reader.wanted()})
+        broken = [shard for numbered in pairs for shard in indexing.index(settings, reader, *numbered).broken]
         plan.damaged_packs, plan.shards = faults[Code.PACK] + faults[Code.WHOLE_FRAME], faults[Code.SHARD] + len(broken)
         # While the pair is being changed, the photos that the new one lacks are no fault: `archive reembed` is at it.
         plan.pending = reader.pending(answering[0]) if answering and reader.wanted() == answering else 0
@@ -118,8 +135,10 @@ def repair(settings: Settings, plan: Plan, backup: Path | None, watcher: Watcher
     if plan.waiting:
         with bootstrap.ingesting(settings, PairChoice()) as destination:
             ingest.adopt(destination, taken, watcher)
-    if plan.embeds:
-        bootstrap.reindex(settings, embedded, watcher)
+    if plan.damaged_packs or plan.pending:
+        bootstrap.reindex(settings, embedded, watcher, of_answering=True)
+    if plan.shards:
+        bootstrap.sync(settings, embedded)
     restored = {photo.id for photo in plan.restorable}
     lost = [photo for photo in (*plan.lost, *plan.altered) if photo.id not in restored]
     return [
@@ -138,12 +157,15 @@ def _refuse_shared(settings: Settings) -> None:
 
 
 def _drop_damage_of_other_pairs(settings: Settings, catalog: Catalog) -> None:
-    """Damaged vectors of the wanted pair are made anew; those of pairs that were left behind just go."""
+    """Damaged vectors of the pair that answers are made anew; those of any other just go.
+
+    A pair that was chosen but does not answer yet gets them again from `archive reembed`.
+    """
     from archive import shelving
 
-    wanted = catalog.wanted()
+    answering = catalog.answering()
     for pair_id, pair in catalog.pairs().items():
-        if wanted is not None and pair_id == wanted[0]:
+        if answering is not None and pair_id == answering[0]:
             continue
         if damaged := catalog.damaged_packs(pair_id):
             catalog.drop_packs(pair_id, damaged)

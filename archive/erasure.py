@@ -63,13 +63,17 @@ class Which:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where something of a photo can be; `index` gives the index of any pair, whose id comes first."""
+    """Where something of a photo can be; `index` gives the index of any pair, whose id comes first.
+
+    `drop_unknown` erases indexes of pairs that the catalog does not know.
+    """
 
     home: Path
     catalog: Catalog
     originals: Originals
     arrivals: Arrivals
     index: Callable[[int, Pair], SweptIndex]
+    drop_unknown: Callable[[], None]
 
 
 @dataclass(slots=True)
@@ -208,6 +212,7 @@ def _purge_shards(places: Places, receipt: Receipt) -> None:
         index = places.index(pair_id, pair)
         receipt.shards += shelving.purge(places.catalog, index, pair_id)
         index.sweep([shard.name for shard in places.catalog.shards(pair_id)])
+    places.drop_unknown()
 
 
 def _pieces(photos: Sequence[Photo], places: Places) -> Iterator[Piece]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from functools import partial
 from typing import TYPE_CHECKING
 
 from archive import parts
+from archive.disk import sync
 from archive.errors import ArchiveError
 
 if TYPE_CHECKING:
@@ -50,6 +52,20 @@ def index_to_ask(settings: Settings, source: CatalogReader, pair_id: int, pair: 
         stored=partial(source.vectors_of, (pair_id, pair)),
         verified=Verified(settings.home),
     )
+
+
+def drop_unknown(settings: Settings, catalog: Catalog) -> None:
+    """Erase shards of pairs that the catalog does not know, as a process leaves them that was killed dropping one.
+
+    Only beside a catalog of the home's own: another's pairs say nothing about the home's folders.
+    """
+    if catalog.is_shared or not settings.shards.exists():
+        return
+    known = {str(pair_id) for pair_id in catalog.pairs()}
+    for folder in sorted(settings.shards.iterdir()):
+        if folder.is_dir() and folder.name.isdecimal() and folder.name not in known:
+            shutil.rmtree(folder)
+            sync(settings.shards)
 
 
 def _in_milvus(url: str, source: Catalog | CatalogReader, pair_id: int, pair: Pair) -> MilvusIndex:

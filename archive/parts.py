@@ -15,7 +15,7 @@ from archive.errors import SpaceMismatch, UsageError
 from archive.settings import PairChoice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from archive.examples import Looking
     from archive.observation import Observer
@@ -89,8 +89,12 @@ def looking(pair: Pair, settings: Settings) -> Looking:
     return Looking(embedder, PAIRS[pair.name].crop_context if pair.name in PAIRS else CONTEXT)
 
 
-def observer(settings: Settings, choice: PairChoice, current: Pair | None) -> tuple[Observer, Pair]:
+def observer(
+    settings: Settings, choice: PairChoice, current: Pair | None, known: Sequence[Pair] = ()
+) -> tuple[Observer, Pair]:
     """The pair that a command asked for, at work; what the choice leaves open is taken from the current pair.
+
+    Parts that one of the `known` pairs has, or the current one, keep their precision; the first that has them decides.
 
     Raises:
         UsageError: there is no pair of the chosen name.
@@ -106,7 +110,7 @@ def observer(settings: Settings, choice: PairChoice, current: Pair | None) -> tu
     segmenter_source = choice.segmenter or named or (current.segmenter_source if current else "")
     embedder_source = choice.embedder or named or (current.embedder_source if current else "")
     name = segmenter_source if segmenter_source == embedder_source and segmenter_source in PAIRS else "custom"
-    kept = _kept_precisions(_absolute(segmenter_source), _absolute(embedder_source), current)
+    kept = _kept_precisions(_absolute(segmenter_source), _absolute(embedder_source), known or [current])
     segmenter = _segmenter(segmenter_source, settings, kept[0])
     embedder = _embedder(embedder_source, settings, kept[1])
     if name in PAIRS:
@@ -123,7 +127,7 @@ def observer(settings: Settings, choice: PairChoice, current: Pair | None) -> tu
 
 
 def _kept_precisions(
-    segmenter_source: str, embedder_source: str, current: Pair | None
+    segmenter_source: str, embedder_source: str, known: Sequence[Pair | None]
 ) -> tuple[Precision | None, Precision | None]:
     """The precisions that an archive was made with, for those parts that stay; None where this machine may choose.
 
@@ -131,12 +135,10 @@ def _kept_precisions(
     """
     from archive.runtimes.kept import precision_of
 
-    if current is None:
-        return None, None
-    return (
-        precision_of(current.segmenter) if segmenter_source == current.segmenter_source else None,
-        precision_of(current.space) if embedder_source == current.embedder_source else None,
-    )
+    pairs = [pair for pair in known if pair is not None]
+    segmenters = (precision_of(pair.segmenter) for pair in pairs if pair.segmenter_source == segmenter_source)
+    spaces = (precision_of(pair.space) for pair in pairs if pair.embedder_source == embedder_source)
+    return next(segmenters, None), next(spaces, None)
 
 
 def watching(settings: Settings, pair: Pair) -> Callable[[bytes], Pack]:

@@ -93,7 +93,7 @@ class Reembedding:
             return False
         began = monotonic()
         seen = list(self._look(photos, report, watcher))
-        with self.access.writing() as catalog:
+        with self.access.writing() as catalog, catalog.alone():
             self._keep(catalog, seen)
         report.embedded += len(seen)
         report.seconds += monotonic() - began
@@ -108,7 +108,7 @@ class Reembedding:
             ArchiveError: another pair was chosen meanwhile.
         """
         self._look_at_taught_pictures()
-        with self.access.writing() as catalog:
+        with self.access.writing() as catalog, catalog.alone():
             self._refuse_superseded(catalog)
             report.pending = catalog.pending(self.pair_id)
             new = (photo for photo in catalog.photos_without_pack(self.pair_id) if photo.id not in self.failed)

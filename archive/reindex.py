@@ -104,4 +104,4 @@ def reread(
 
 def refresh(catalog: Catalog, index: VectorIndex, pair_id: int, seal_at: int, report: Report) -> None:
     """Write damaged shards anew, and seal what is due."""
-    report.rebuilt = shelving.mend(catalog, index, pair_id) + shelving.shelve(catalog, index, pair_id, seal_at)
+    report.rebuilt += shelving.mend(catalog, index, pair_id) + shelving.shelve(catalog, index, pair_id, seal_at)

@@ -254,3 +254,21 @@ def test_towers_go_along(filled: Commands, home: Path, disk: Path, tmp_path: Pat
     shutil.rmtree(home)
     assert filled("restore", disk).code == 0
     assert (home / "towers" / "space" / "tower.json").read_text() == "{}"
+
+
+def test_there_is_nothing_to_back_up_before_the_first_photo(archive: Commands, disk: Path, home: Path) -> None:
+    assert archive("backup", disk).code == 3
+    assert archive("models", "use", "--segmenter", "colours", "--embedder", "colours").code == 0
+    done = archive("backup", disk)
+    assert (done.code, done.err) == (
+        3,
+        f"archive: the archive at {home} has no photos yet; run: archive ingest FOLDER\n",
+    )
+    assert not disk.exists()
+
+
+def test_an_archive_of_which_every_photo_was_forgotten_still_empties_its_backup(filled: Commands, disk: Path) -> None:
+    assert filled("backup", disk).code == 0
+    assert filled("forget", "--after", "2026-01-01", "--yes").code == 0
+    assert filled("backup", disk, "--json").object["erased"] == 8
+    assert list((disk / "originals").rglob("*.jpg")) == []

@@ -286,7 +286,11 @@ def test_ctrl_c_in_an_ingests_share_takes_nothing_back(
 def test_status_says_how_far_it_is_and_how_long_it_takes(filled: Commands, settings: Settings) -> None:
     assert "12 photos to embed with custom: archive reembed" in filled("status").out
     filled("reembed", "--photos", 6)
-    assert "6 photos to embed" in filled("status").out
+    words = filled("status").out
+    assert "6 photos to embed" in words
+    assert "segments outside are searched one by one" in words.partition("wanted")[0]
+    assert "one by one" not in words.partition("wanted")[2]
+    assert "segments not in it yet" in words.partition("wanted")[2]
     told = filled("status", "--json").object["reembedding"]
     assert told["pending"] == 6
     assert told["seconds_left"] == pytest.approx(6 / told["photos_per_second"], rel=0.1)
@@ -357,6 +361,44 @@ def test_the_old_pair_is_dropped_only_when_asked_and_its_space_on_the_disk_comes
     assert answers(filled) == before
     assert filled("check", "--data").code == 0
     assert "nothing was dropped" in filled("reembed", "--drop-old").out
+
+
+def test_what_a_dropped_pair_left_in_the_index_goes_with_the_next_drop_or_erasure(
+    filled: Commands, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an older version left it that was stopped between the pair's last row and its folder."""
+    filled("reembed", "--drop-old")
+    for command in (("reembed", "--drop-old"), ("forget", 2, "--yes")):
+        left = settings.shards / "1"
+        left.mkdir(parents=True)
+        (left / "a.shard").write_bytes(b"vectors")
+        (settings.shards / "notes").mkdir(exist_ok=True)
+        assert filled(*command).code == 0
+        assert not left.exists()
+        assert (settings.shards / "notes").exists()
+
+
+def test_a_drop_that_is_cut_off_leaves_no_index_without_its_pair(
+    filled: Commands, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from archive.catalog.writer import Catalog
+
+    monkeypatch.setattr(archive_settings, "SEAL_AT", 4)
+    filled("reindex")
+    filled("models", "use", "--segmenter", "colours", "--embedder", "colours")
+    filled("models", "use", *CHOICE)
+    there = []
+
+    def cut_off(_catalog: Catalog, pair_id: int, _most: int) -> int:
+        there.append((settings.shards / str(pair_id)).exists())
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Catalog, "drop_pair", cut_off)
+        assert filled("reembed", "--drop-old").code == 130
+    assert there == [False]
+    assert packs(settings, "colours@1") == PHOTOS
+    assert filled("reembed", "--drop-old", "--json").object["dropped"]["pairs"] == 1
 
 
 def test_neither_the_pair_that_answers_nor_the_chosen_one_is_ever_dropped(filled: Commands, settings: Settings) -> None:

@@ -181,3 +181,10 @@ def test_choosing_nothing_or_two_things_is_wrong_usage(archive: Commands, monkey
     unknown = archive("models", "use", "gigantic")
     assert unknown.code == 2
     assert "standard" in unknown.err
+
+
+@pytest.mark.parametrize("command", ["reindex", "sync"])
+def test_where_there_is_no_archive_none_is_made(archive: Commands, home: Path, command: str) -> None:
+    done = archive(command)
+    assert (done.code, done.err) == (3, f"archive: there is no archive at {home}; run: archive ingest FOLDER\n")
+    assert not home.exists()

@@ -106,6 +106,48 @@ def test_rotten_vectors_of_a_pair_that_was_left_behind_just_go(
     assert filled("check", "--data").code == 0
 
 
+def broken_shards(settings: Settings, pair_id: int) -> None:
+    shards = [path for path in (settings.shards / str(pair_id)).iterdir() if path.suffix == ".shard"]
+    assert shards
+    for path in shards:
+        path.write_bytes(path.read_bytes()[:-10])
+
+
+@pytest.fixture
+def changing(filled: Commands, monkeypatch: pytest.MonkeyPatch) -> Commands:
+    """The same in the middle of changing the pair: the new one has seen five of six photos, and has a shard too."""
+    monkeypatch.setitem(parts.EMBEDDERS, "other", OtherEmbedder)
+    assert filled("models", "use", "--segmenter", "colours", "--embedder", "other").code == 0
+    assert filled("reembed", "--photos", 5).code == 0
+    return filled
+
+
+def test_in_the_middle_of_a_changeover_broken_shards_are_mended_and_nothing_is_embedded(
+    changing: Commands, settings: Settings
+) -> None:
+    for pair_id in (1, 2):
+        broken_shards(settings, pair_id)
+    assert changing("check").code == 3
+    assert changing("repair", "--yes").code == 0
+    assert changing("check", "--data").code == 0
+    told = changing("status", "--json").object
+    assert (told["answering"]["space"], told["wanted"]["pending"]) == ("colours@1", 1)
+
+
+def test_in_the_middle_of_a_changeover_rotten_vectors_come_back_to_the_pair_that_answers(
+    changing: Commands, settings: Settings
+) -> None:
+    before = changing("query", "red", "--json").object
+    with closing(connect_to_write(settings.catalog)) as connection:
+        connection.execute("UPDATE packs SET crc = crc + 1 WHERE photo_id = 2")
+    assert changing("repair", "--yes").code == 0
+    assert changing("check", "--data").code == 0
+    assert changing("query", "red", "--json").object["hits"] == before["hits"]
+    told = changing("status", "--json").object
+    assert (told["answering"]["pending"], told["wanted"]["pending"]) == (0, 2)
+    assert changing("reembed", "--json").object["switched"]
+
+
 def test_originals_come_back_from_a_backup(filled: Commands, home: Path, settings: Settings, tmp_path: Path) -> None:
     assert filled("backup", tmp_path / "disk").code == 0
     harm(home, settings, tmp_path / "card")

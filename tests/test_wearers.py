@@ -6,17 +6,19 @@ import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from archive import configuration
+from archive import changeover, configuration, parts
+from archive.cli import share
 from archive.web.library import Library
 from tests import coloured_photos
+from tests.fakes import TurnedEmbedder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from archive.catalog.postgres import Postgres
     from archive.settings import Settings
@@ -195,3 +197,35 @@ def test_where_many_peoples_photos_are_somebody_must_be_named(
     forbidden = archive("query", "red", "--wearer", "ben", "--config", config)
     assert forbidden.code == 2
     assert "does not allow the wearer 'ben'" in forbidden.err
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_the_pair_is_changed_for_everybody_whoever_is_named(
+    shared: Shared, named: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(parts.EMBEDDERS, "turned", TurnedEmbedder)
+    if named:
+        config = tmp_path / "annas.toml"
+        kept = Path(shared.options[1]).read_text() if shared.options else ""
+        config.write_text(f'{kept}wearer = "anna"\n')
+        shared = replace(shared, options=("--config", str(config)))
+    assert shared("models", "use", "--segmenter", "colours", "--embedder", "turned").code == 0
+    assert changeover.is_waiting(shared.settings)
+    told = shared("reembed", "--drop-old", "--json")
+    assert told.code == 0, told.err
+    assert (told.object["embedded"], told.object["switched"]) == (18, True)
+    assert (told.object["dropped"]["pairs"], told.object["dropped"]["photos"]) == (1, 18)
+    assert not changeover.is_waiting(shared.settings)
+    assert shared("query", "red", "--json", "--wearer", "ben").object["searched"]["space"] == "turned@1"
+    assert shared("check").code == 0
+
+
+def test_an_ingest_of_one_wearer_goes_on_with_everybodys_re_embedding(
+    shared: Shared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(parts.EMBEDDERS, "turned", TurnedEmbedder)
+    monkeypatch.setattr(share, "LEAST_SECONDS", 600.0)
+    assert shared("models", "use", "--segmenter", "colours", "--embedder", "turned").code == 0
+    extra = coloured_photos.write(tmp_path / "extra.jpg", {"red": SQUARE}, MORNING)
+    done = shared("ingest", extra, "--wearer", "anna")
+    assert "19 photos embedded with custom; it has seen all" in done.err

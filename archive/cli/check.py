@@ -35,12 +35,12 @@ def command(sample: float | None, settings: Settings, *, data: bool, as_json: bo
     """Prove that the archive is whole, or name what is damaged."""
     if sample is not None and not data:
         raise click.UsageError("--sample goes with --data")
-    from archive import bootstrap
+    from archive import custody
     from archive.cli.progress import bar
     from archive.upkeep import Severity
 
     with bar("checking") as watcher:
-        findings = bootstrap.check(settings, watcher, data=data, share=1.0 if sample is None else sample / 100)
+        findings = custody.check(settings, watcher, data=data, share=1.0 if sample is None else sample / 100)
     damaged = [finding for finding in findings if finding.severity is not Severity.PENDING]
     if as_json:
         listed = [{"severity": finding.severity.value, "message": finding.message} for finding in findings]

@@ -113,7 +113,8 @@ def _dropped_words(dropped: Dropped) -> str:
     )
     if dropped.rewritten:
         return words
-    return f"{words}; the disk has no room to shrink the catalog, whose free pages are used for what comes next"
+    kept = "the catalog keeps its size, since a server holds it or its disk has no room for a copy"
+    return f"{words}; {kept}; its free pages are used for what comes next"
 
 
 def _as_object(report: Report, dropped: Dropped | None, seconds_left: float | None) -> dict[str, object]:

@@ -70,9 +70,9 @@ def _as_words(summary: Summary, pace: Pace | None, now: datetime) -> Iterator[st
         yield f"  marked    {told}: kept, and ranked lower"
     yield f"  catalog   {_bytes(summary.database_bytes)}"
     if summary.answering:
-        yield from _pair_words("pair", summary.answering)
+        yield from _pair_words("pair", summary.answering, "segments outside are searched one by one")
     if summary.wanted:
-        yield from _pair_words("wanted", summary.wanted)
+        yield from _pair_words("wanted", summary.wanted, "segments not in it yet")
         yield f"  pending   {summary.wanted.pending:,} photos to embed with {summary.wanted.pair.name}: archive reembed"
         yield from _pace_words(summary.wanted.pending, pace, now)
     elif summary.answering and summary.answering.pending:
@@ -81,15 +81,13 @@ def _as_words(summary: Summary, pace: Pace | None, now: datetime) -> Iterator[st
         yield "  pending   nothing"
 
 
-def _pair_words(label: str, progress: Progress) -> Iterator[str]:
+def _pair_words(label: str, progress: Progress, outside: str) -> Iterator[str]:
     pair = progress.pair
     yield f"  {label:<8}  {pair.name}: {pair.segmenter}"
     yield f"            {pair.space}"
     yield f"            {progress.photos:,} photos, {progress.segments:,} segments"
-    yield (
-        f"  index     {progress.shards} shards, {_bytes(progress.shard_bytes)}; "
-        f"{progress.unsealed:,} segments outside are searched one by one"
-    )
+    index = f"{progress.shards} shards, {_bytes(progress.shard_bytes)}"
+    yield f"  index     {index}; {progress.unsealed:,} {outside}"
 
 
 def _pace_words(pending: int, pace: Pace | None, now: datetime) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from copy import copy
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -72,8 +73,8 @@ class FaissIndex:
     longer has: clustered shards name candidates, and these vectors decide. Without it their scores are near, not
     exact. `words` gives vectors of texts like those that are asked, when the first clustered shard is built.
 
-    Only the holder of the archive's writer lock may call `add`, `remove`, `sweep` and `unlearn`. Wearers are not kept
-    apart.
+    Only the holder of the archive's writer lock may call `add`, `remove`, `sweep`, `drop` and `unlearn`. Wearers are
+    not kept apart.
     """
 
     largest = sealing.LARGEST
@@ -185,6 +186,14 @@ class FaissIndex:
         if orphans:
             sync(self._folder)
         return [path.name for path in orphans]
+
+    def drop(self) -> None:
+        """Erase the folder, and with it everything that was made of the pair's vectors."""
+        self._shards.clear()
+        self._opened.clear()
+        if self._folder.exists():
+            shutil.rmtree(self._folder)
+            sync(self._folder.parent)
 
     @property
     def outdated(self) -> list[Shard]:

@@ -180,6 +180,13 @@ class MilvusIndex:
         numbers = [number for name in keep if (number := _number(name)) is not None]
         self._delete(f"shard not in [{', '.join(map(str, numbers))}]" if numbers else "shard >= 0")
 
+    def drop(self) -> None:
+        """Drop the collection; one that is not there is no error."""
+        with self._asking, speaking(self._address):
+            self._address.connect().drop_collection(self._name, timeout=PATIENCE)
+            self._shards.clear()
+            self._client = self._broken = None
+
     def _incomplete_twice(self, shards: Sequence[Shard]) -> list[Shard]:
         """The shards of which rows are missing twice: a server that moves them to its disk miscounts for a moment."""
         missing = self._incomplete(shards)

@@ -116,6 +116,15 @@ def test_a_sweep_leaves_what_the_manifest_names(reopen: Reopen, name: str) -> No
     assert reopen(name, [kept]).broken == [kept]
 
 
+def test_a_dropped_index_leaves_no_collection(address: Address) -> None:
+    index = MilvusIndex(address, "test_dropped", DIM)
+    index.drop()
+    shard = index.add(segments(50), random_rows(50, DIM, seed=1), (1, 10))
+    index.drop()
+    assert not address.connect().has_collection("test_dropped")
+    assert (len(index), MilvusIndex(address, "test_dropped", DIM, [shard]).broken) == (0, [shard])
+
+
 def test_a_wearers_search_never_shows_what_is_anothers(reopen: Reopen, name: str) -> None:
     ids, vectors = segments(600), random_rows(600, DIM, seed=1)
     wearers = (ids >> 10) % 7

@@ -310,6 +310,18 @@ def test_sweep_keeps_the_manifest_and_the_cells_in_use(tmp_path: Path) -> None:
     assert index.sweep([kept.name]) == []
 
 
+def test_a_dropped_index_leaves_nothing_and_may_be_filled_anew(tmp_path: Path) -> None:
+    ids, vectors = segments(50), random_rows(50, DIM, seed=1)
+    index = FaissIndex(tmp_path / "index", DIM)
+    index.drop()
+    index.add(ids, vectors, (1, 10))
+    index.drop()
+    assert not (tmp_path / "index").exists()
+    assert (len(index), index.broken, index.search(vectors[:1], 5)) == (0, [], [])
+    index.add(ids, vectors, (1, 10))
+    assert len(index) == 50
+
+
 def test_sweep_of_a_folder_that_never_was_finds_nothing(tmp_path: Path) -> None:
     assert FaissIndex(tmp_path / "none", DIM).sweep([]) == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from archive import bootstrap, parts
@@ -48,7 +49,15 @@ def pair(segmenter: str, space: str) -> Pair:
 def test_an_archive_keeps_its_precisions_and_a_new_one_may_choose() -> None:
     int8 = pair(f"yolo-c9f78716a81c-{INT8}-1024px/clean", f"clip@92c26d60d320/0a1b2c3d/{INT8}")
     exact = pair("yolo-c9f78716a81c-1024px/clean", "clip@92c26d60d320/0a1b2c3d")
-    assert parts._kept_precisions("standard", "standard", int8) == ("int8", "int8")
-    assert parts._kept_precisions("standard", "standard", exact) == ("exact", "exact")
-    assert parts._kept_precisions("large", "standard", exact) == (None, "exact")
-    assert parts._kept_precisions("standard", "standard", None) == (None, None)
+    assert parts._kept_precisions("standard", "standard", [int8]) == ("int8", "int8")
+    assert parts._kept_precisions("standard", "standard", [exact]) == ("exact", "exact")
+    assert parts._kept_precisions("large", "standard", [exact]) == (None, "exact")
+    assert parts._kept_precisions("standard", "standard", [None]) == (None, None)
+
+
+def test_of_several_pairs_with_the_same_parts_the_first_decides() -> None:
+    other = replace(pair("grid", "clip@0"), segmenter_source="large", embedder_source="large")
+    int8, exact = pair(f"yolo-{INT8}-1024px", f"clip@1/{INT8}"), pair("yolo-1024px", "clip@1")
+    assert parts._kept_precisions("standard", "standard", [other, int8, exact]) == ("int8", "int8")
+    assert parts._kept_precisions("standard", "standard", [exact, int8]) == ("exact", "exact")
+    assert parts._kept_precisions("large", "standard", [int8, other]) == ("exact", "int8")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 import uvicorn
 
-from archive import bootstrap, changeover, parts
+from archive import bootstrap, changeover, custody, parts
 from archive.settings import PairChoice
 from archive.web import behind, server
 from archive.web.behind import Behind, Quiet
@@ -82,7 +82,7 @@ def test_it_ends_with_the_server_whatever_it_is_at(chosen: Settings) -> None:
         worker = working._worker
     assert worker is not None
     assert worker.poll() is not None
-    assert changeover.is_waiting(chosen) or bootstrap.check(chosen, changeover._Nobody(), data=False) == []
+    assert changeover.is_waiting(chosen) or custody.check(chosen, changeover._Nobody(), data=False) == []
 
 
 def test_a_worker_that_cannot_work_is_not_begun_again_at_once(chosen: Settings) -> None:
