@@ -96,11 +96,12 @@ def rows(found: dict[str, dict[str, Any]]) -> list[tuple[str, str, str, str]]:
     for module, figures in found.items():
         if "missing" in figures:
             table.append((module, "", "", f"not measured: {figures['missing']}"))
+            continue
         for goal in GOALS.get(module, ()):
-            if (figure := goal.found_in(figures)) is not None:
-                bound = f"{'<=' if goal.at_most else '>='} {goal.bound:g}"
-                verdict = "met" if goal.is_met(figure) else "not met"
-                table.append((goal.says, bound, f"{figure:g}", verdict))
+            bound = f"{'<=' if goal.at_most else '>='} {goal.bound:g}"
+            figure = goal.found_in(figures)
+            verdict = "not measured" if figure is None else "met" if goal.is_met(figure) else "not met"
+            table.append((goal.says, bound, "" if figure is None else f"{figure:g}", verdict))
     return table
 
 
