@@ -248,7 +248,7 @@ def _drop_what_is_old(target: Path, manifest: Manifest, kept: Originals, report:
             path.unlink()
     with CatalogReader.open(target / manifest.catalog) as copy:
         for digest, path in kept.stored():
-            if copy.is_forgotten(digest) and copy.photo_id(digest) is None:
+            if copy.photo_id(digest) is None and copy.is_forgotten_by_anybody(digest):
                 path.unlink()
                 sync(path.parent)
                 report.erased += 1

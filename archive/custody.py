@@ -15,7 +15,7 @@ from archive.settings import PairChoice
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from archive import upkeep
+    from archive import ingest_report, upkeep
     from archive.backup import Manifest, Report, Watcher
     from archive.catalog.writer import Catalog
     from archive.erasure import Receipt, Which
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from archive.repair import Plan
     from archive.settings import Settings
     from archive.types import Photo
+
+_TAKE_IN = "take its card in with: archive ingest FOLDER --wearer NAME"
 
 
 def check(settings: Settings, watcher: upkeep.Watcher, *, data: bool, share: float = 1.0) -> list[upkeep.Finding]:
@@ -124,7 +126,7 @@ def plan_repair(settings: Settings, backup: Path | None, watcher: Watcher, *, da
 
 def repair(settings: Settings, plan: Plan, backup: Path | None, watcher: Watcher) -> list[str]:
     """Do what was planned; what could not be put right, in words."""
-    from archive import ingest, ingest_report, reindex
+    from archive import ingest_report, reindex
     from archive.repair import put_right
 
     with bootstrap.writing(settings) as catalog:
@@ -132,9 +134,7 @@ def repair(settings: Settings, plan: Plan, backup: Path | None, watcher: Watcher
         if plan.damaged_packs:
             _drop_damage_of_other_pairs(settings, catalog)
     embedded, taken = reindex.Report(), ingest_report.Report()
-    if plan.waiting:
-        with bootstrap.ingesting(settings, PairChoice()) as destination:
-            ingest.adopt(destination, taken, watcher)
+    strangers = _take_in_waiting(settings, taken, watcher) if plan.waiting else []
     if plan.damaged_packs or plan.pending:
         bootstrap.reindex(settings, embedded, watcher, of_answering=True)
     if plan.shards:
@@ -143,9 +143,23 @@ def repair(settings: Settings, plan: Plan, backup: Path | None, watcher: Watcher
     lost = [photo for photo in (*plan.lost, *plan.altered) if photo.id not in restored]
     return [
         *(f"{bad.path} {bad.reason}" for bad in taken.unreadable),
+        *(f"{digest} is of a wearer whom the catalog does not know; {_TAKE_IN}" for digest in strangers),
         *(f"photo {photo.id} could not be embedded: {reason}" for photo, reason in embedded.failed),
         *(f"photo {photo.id} has no original; `archive ingest` of its card brings it back" for photo in lost),
     ]
+
+
+def _take_in_waiting(settings: Settings, taken: ingest_report.Report, watcher: Watcher) -> list[str]:
+    """Take in what interrupted runs left, each photo for the wearer whose run it was; the digests of strangers'."""
+    from archive import ingest
+
+    with bootstrap.ingesting(settings, PairChoice()) as destination:
+        everybody = destination.catalog.wearers()
+        for wearer in everybody:
+            destination.catalog.wearer = wearer
+            ingest.adopt(destination, taken, watcher)
+        left = destination.arrivals.all().values()
+        return [arrival.digest for arrival in left if arrival.wearer not in everybody]
 
 
 def _refuse_shared(settings: Settings) -> None:

@@ -216,18 +216,28 @@ def _purge_shards(places: Places, receipt: Receipt) -> None:
 
 
 def _pieces(photos: Sequence[Photo], places: Places) -> Iterator[Piece]:
-    """What to look for: every digest first, then pictures and vectors, photo by photo."""
+    """What to look for: every digest first, then pictures and vectors, photo by photo.
+
+    What a photo that stays rightly has is nothing to look for: the same file, or vectors that were carried over.
+    """
+    surviving = places.catalog.surviving([photo.id for photo in photos])
+    photos = [photo for photo in photos if not surviving.holds(photo.digest)]
     for photo in photos:
         yield from residue.pieces_of_digest(photo.digest)
-    pairs = places.catalog.pairs()
+    beside = {pair_id: surviving.neighbours(pair_id) for pair_id in places.catalog.pairs()}
     for photo in photos:
         with suppress(CatalogDamaged):  # lost or altered: there is no picture to look for
             yield from residue.pieces_of_picture(places.originals.read(photo.digest, photo.suffix))
         for exemplar in places.catalog.exemplars_of(photo.id):
             yield from residue.pieces_of_picture(exemplar)
-        for pair_id in pairs:
-            for pack in places.catalog.packs_of(pair_id, [photo.id]).values():
-                yield from residue.pieces_of_vectors(pack.vectors)
+        for pair_id, staying in beside.items():
+            theirs = _vector_pieces(places.catalog, pair_id, staying[photo.id])
+            yield from _vector_pieces(places.catalog, pair_id, {photo.id}) - theirs
+
+
+def _vector_pieces(catalog: Catalog, pair_id: int, photos: set[int]) -> set[Piece]:
+    packs = catalog.packs_of(pair_id, photos).values()
+    return {piece for pack in packs for piece in residue.pieces_of_vectors(pack.vectors)}
 
 
 def _verify(pieces: Sequence[Piece], places: Places, receipt: Receipt) -> None:
@@ -248,7 +258,7 @@ def _residue(pieces: Sequence[Piece], places: Places, receipt: Receipt) -> list[
 def _is_rightly_there(found: residue.Residue, places: Places) -> bool:
     """Whether it is a remaining photo, or made of one, that shares bytes with an erased one: two of one camera do."""
     named = _DIGEST.match(found.path.name)
-    return found.of_a_picture and named is not None and places.catalog.photo_id(named[0]) is not None
+    return found.of_a_picture and named is not None and places.catalog.is_held(named[0])
 
 
 def _files(folder: Path, but: Path | None = None) -> Iterator[Path]:

@@ -113,7 +113,8 @@ class Observer:
             raise
         fresh = [ordinal for ordinal, one in enumerate(pieces) if one.crop is not None]
         vectors = np.empty((len(pieces), self.embedder.dim), np.float32)
-        vectors[fresh] = self.embedder.embed_images([one.crop for one in pieces if one.crop is not None])
+        if fresh:
+            vectors[fresh] = self.embedder.embed_images([one.crop for one in pieces if one.crop is not None])
         if len(fresh) < len(pieces) and before is not None and before.pack is not None:
             rows = before.pack.result()[0].vectors
             carried = [(ordinal, one.old) for ordinal, one in enumerate(pieces) if one.crop is None]

@@ -113,7 +113,10 @@ def _without_row(digest: str, path: Path, originals: Originals) -> Finding:
             f"{where} is not the photo that its name says, and no row speaks of it; `archive repair` sets it aside"
         )
         return Finding(Severity.DAMAGE, message)
-    message = f"{where} is not in the catalog, left by an interrupted run; `archive ingest` takes it in"
+    message = (
+        f"{where} is not in the catalog, left by an interrupted run; `archive ingest` takes it in, "
+        "with --wearer NAME if it was somebody's"
+    )
     return Finding(Severity.PENDING, message)
 
 

@@ -349,3 +349,51 @@ def test_two_photos_of_the_same_scene_are_two_photos(archive: Commands, tmp_path
     assert done.code == 0, done.out
     assert archive("check", "--data").code == 0
     assert digest_of(paths[1].read_bytes()) in archive("query", "red", "--all", "--json").out
+
+
+def still(folder: Path, *greens: int) -> list[Path]:
+    """Photos that a camera which stands still takes, the same but for its noise; some show another thing as well."""
+    folder.mkdir()
+    paths = []
+    for number in range(6):
+        squares = {"red": (20, 20, 120, 120)} | ({"green": (200, 60, 290, 200)} if number in greens else {})
+        clean = coloured_photos.pixels(squares, (800, 600)).astype(float)
+        grain = np.random.default_rng(number).normal(0, 1.5, clean.shape)
+        paths.append(folder / f"{number}.jpg")
+        Image.fromarray((clean + grain).clip(0, 255).astype(np.uint8)).save(paths[-1], quality=95)
+    return paths
+
+
+@pytest.mark.parametrize(
+    ("forgotten", "greens"), [([1], ()), ([2, 3, 4, 5, 6], ()), ([1, 3, 5], (2, 3)), ([2, 3, 4], (2, 3))]
+)
+def test_vectors_that_a_photo_shares_with_one_that_stays_are_no_residue(
+    archive: Commands,
+    tmp_path: Path,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    forgotten: list[int],
+    greens: tuple[int, ...],
+) -> None:
+    monkeypatch.setitem(parts.EMBEDDERS, "colours", WideEmbedder)
+    monkeypatch.setattr(archive_settings, "SEAL_AT", 4)
+    still(tmp_path / "card", *greens)
+    assert archive("ingest", tmp_path / "card").code == 0
+    assert set(rows_of(settings, 1)) & set(rows_of(settings, 2))
+    done = archive("forget", *forgotten, "--yes", "--verify", "--json")
+    assert (done.code, done.object["verified"]["residue"]) == (0, []), done.err
+    hits = archive("query", "red", "--all", "--limit", 20, "--json").object["hits"]
+    assert {hit["photo"]["id"] for hit in hits} == {1, 2, 3, 4, 5, 6} - set(forgotten)
+
+
+def test_a_vector_that_no_photo_beside_it_has_is_residue_where_it_is_left(
+    archive: Commands, tmp_path: Path, home: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(parts.EMBEDDERS, "colours", WideEmbedder)
+    still(tmp_path / "card", 2)
+    assert archive("ingest", tmp_path / "card").code == 0
+    before, own, after = (set(rows_of(settings, photo)) for photo in (2, 3, 4))
+    (thing,) = own - before - after - {rows_of(settings, 3)[0]}
+    (home / "copy.bin").write_bytes(thing)
+    done = archive("forget", 3, "--yes", "--verify", "--json")
+    assert (done.code, done.object["verified"]["residue"]) == (3, [str(home / "copy.bin")])

@@ -11,6 +11,7 @@ import pytest
 from archive import parts
 from archive import settings as archive_settings
 from archive.catalog.driver import connect_to_write
+from archive.catalog.writer import Catalog
 from archive.originals import Originals
 from archive.photos.reading import digest_of
 from tests import coloured_photos
@@ -146,6 +147,50 @@ def test_in_the_middle_of_a_changeover_rotten_vectors_come_back_to_the_pair_that
     told = changing("status", "--json").object
     assert (told["answering"]["pending"], told["wanted"]["pending"]) == (0, 2)
     assert changing("reembed", "--json").object["switched"]
+
+
+def interrupt(archive: Commands, folder: Path, colour: str, *words: object) -> None:
+    """An ingest of one photo that is killed between its original and its row."""
+    coloured_photos.write(folder / "1.jpg", {colour: (40, 60, 120, 130)}, NOON)
+
+    def killed(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Catalog, "add_photo", killed)
+        assert archive("ingest", folder, *words).code == 130
+
+
+def test_what_interrupted_runs_of_wearers_left_becomes_theirs(filled: Commands, tmp_path: Path) -> None:
+    interrupt(filled, tmp_path / "anna", "blue", "--wearer", "anna")
+    interrupt(filled, tmp_path / "ben", "green", "--wearer", "ben")
+    interrupt(filled, tmp_path / "nobody", "yellow")
+    assert filled("repair", "--json").object["waiting"] == 3
+    assert "if it was somebody's" in filled("check").out
+    done = filled("repair", "--yes")
+    assert (done.code, done.err) == (0, "")
+    assert filled("check", "--data").code == 0
+    for name, others in (("anna", "ben"), ("ben", "anna")):
+        assert filled("ingest", tmp_path / name, "--wearer", name, "--json").object["known"] == 1
+        assert filled("ingest", tmp_path / others, "--wearer", name, "--dry-run", "--json").object["new"] == 1
+    assert filled("ingest", tmp_path / "nobody", "--json").object["known"] == 1
+
+
+def test_what_a_run_of_an_unknown_wearer_left_is_named_with_the_command_that_takes_it_in(
+    filled: Commands, settings: Settings, tmp_path: Path
+) -> None:
+    interrupt(filled, tmp_path / "anna", "blue", "--wearer", "anna")
+    with closing(connect_to_write(settings.catalog)) as connection:
+        connection.execute("DELETE FROM wearers")
+    done = filled("repair", "--yes")
+    assert done.code == 3
+    digest = digest_of((tmp_path / "anna" / "1.jpg").read_bytes())
+    assert done.err == (
+        f"left: {digest} is of a wearer whom the catalog does not know; take its card in with: "
+        "archive ingest FOLDER --wearer NAME\n"
+    )
+    assert filled("ingest", tmp_path / "anna", "--wearer", "anna", "--json").object["new"] == 1
+    assert filled("repair").code == 0
 
 
 def test_originals_come_back_from_a_backup(filled: Commands, home: Path, settings: Settings, tmp_path: Path) -> None:

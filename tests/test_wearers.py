@@ -163,6 +163,41 @@ def test_a_file_that_two_have_stays_when_one_forgets_it(shared: Shared, tmp_path
     assert (again["new"], again["forgotten"]) == (0, 1)
 
 
+def test_nothing_is_searched_for_of_a_file_that_another_has_too(shared: Shared, tmp_path: Path) -> None:
+    digest = sha256((tmp_path / "both.jpg").read_bytes()).hexdigest()
+    for name in ("anna", "ben"):
+        done = shared("forget", digest, "--yes", "--verify", "--json", "--wearer", name)
+        assert (done.code, done.object["verified"]["residue"]) == (0, []), done.err
+
+
+def test_a_residue_of_a_file_that_nobody_has_any_more_is_found(shared: Shared, tmp_path: Path) -> None:
+    digest = sha256((tmp_path / "both.jpg").read_bytes()).hexdigest()
+    (shared.settings.home / "copy.bin").write_bytes(bytes.fromhex(digest))
+    assert shared("forget", digest, "--yes", "--verify", "--wearer", "anna").code == 0
+    assert shared("forget", digest, "--yes", "--verify", "--wearer", "ben").code == 3
+
+
+def test_a_backup_keeps_no_original_that_a_wearer_forgot(shared: Shared, tmp_path: Path) -> None:
+    if shared.options:
+        pytest.skip("a server is backed up by its own tools")
+    kept = tmp_path / "disk"
+    assert shared("backup", kept).code == 0
+    photo = shared("query", "red", "--all", "--json", "--wearer", "anna").object["hits"][0]["photo"]
+    assert shared("forget", photo["id"], "--yes", "--wearer", "anna").code == 0
+    assert shared("backup", kept, "--json").object["erased"] == 1
+    assert not [path for path in kept.rglob("*") if photo["digest"] in path.name]
+
+
+def test_what_one_forgot_another_is_still_told_would_be_new(shared: Shared, tmp_path: Path) -> None:
+    if shared.options:
+        pytest.skip("there, somebody must be named")
+    (photo, *_) = shared.ids("anna")
+    assert shared("forget", photo, "--yes", "--wearer", "anna").code == 0
+    for words in (["--dry-run"], []):
+        told = shared("ingest", tmp_path / "anna", "--json", *words).object
+        assert told["forgotten"] == 0
+
+
 def test_the_page_and_the_api_show_the_photos_of_the_wearer_that_is_served(shared: Shared) -> None:
     theirs = shared.ids("ben")
     library = Library(replace(shared.settings, wearers=("anna",)))

@@ -62,5 +62,8 @@ def note_log_emptied(connection: Connection) -> None:
 
 
 def unmark(connection: Connection, driver: sqlite3.Connection, digest: str, wearer: int) -> None:
-    """A photo that a wearer forgot was taken in again, because he asked for it."""
-    connection.execute(_REMEMBERED, {"old": mark(driver, digest, wearer)})
+    """A photo that a wearer forgot was taken in again, because he asked for it.
+
+    What was forgotten while it was nobody's yet goes by the mark of nobody.
+    """
+    connection.execute(_REMEMBERED, [{"old": mark(driver, digest, whose)} for whose in (wearer, 0)])

@@ -109,9 +109,10 @@ def mark(connection: sqlite3.Connection, digest: str, wearer: int = 0) -> bytes:
 
 
 def is_forgotten(connection: sqlite3.Connection, digest: str, wearer: int = 0) -> bool:
-    """Whether that wearer forgot a photo of that sha256 in hex."""
-    query = "SELECT 1 FROM forgotten WHERE mark = ?"
-    return connection.execute(query, (mark(connection, digest, wearer),)).fetchone() is not None
+    """Whether that wearer forgot a photo of that sha256 in hex, or somebody while the photos were nobody's yet."""
+    query = "SELECT 1 FROM forgotten WHERE mark IN (?, ?)"
+    marks = mark(connection, digest, wearer), mark(connection, digest)
+    return connection.execute(query, marks).fetchone() is not None
 
 
 def tally(connection: sqlite3.Connection, pair_id: int) -> Tally | None:

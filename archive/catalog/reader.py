@@ -122,6 +122,10 @@ class CatalogReader:
         """Whether a photo of that sha256 in hex was forgotten, and not taken in again since."""
         return any(queries.is_forgotten(self._connection, digest, wearer) for wearer in self.wearers or (0,))
 
+    def is_forgotten_by_anybody(self, digest: str) -> bool:
+        """The same of all wearers, of whom each forgets for himself."""
+        return any(queries.is_forgotten(self._connection, digest, one) for one in scoping.everybody(self._connection))
+
     def erasures(self) -> list[str | None]:
         """The digests of photos whose files are still to be erased; None where only the log is to be emptied."""
         return queries.erasures(self._connection)

@@ -67,6 +67,11 @@ def wearer_id(connection: sqlite3.Connection, name: str) -> int | None:
     return None if row is None else int(row[0])
 
 
+def everybody(connection: sqlite3.Connection) -> tuple[int, ...]:
+    """The id of everybody whose photos are told apart, and 0, whose are nobody's in particular."""
+    return (0, *(int(number) for (number,) in connection.execute("SELECT id FROM wearers ORDER BY id").fetchall()))
+
+
 def wearers(connection: sqlite3.Connection, names: Sequence[str]) -> tuple[int, ...]:
     """Their ids.
 

@@ -31,6 +31,7 @@ from archive.catalog.new_photo import NewPhoto, PhotoIsKnown
 from archive.catalog.packing import MAX_SIDE
 from archive.catalog.queries import LAST_ID
 from archive.catalog.rows import PackRow, PairRow, ShardRow, StateRow
+from archive.catalog.surviving import Surviving
 from archive.catalog.timing import place_photo, update_times, upsert_session
 from archive.catalog.upgrade import bring_place_to_head
 from archive.errors import PhotoError, SpaceMismatch
@@ -133,6 +134,14 @@ class Catalog(Lessons):
     def is_held(self, digest: str) -> bool:
         """Whether anybody has the photo with that sha256 in hex."""
         return queries.photo_id(self._driver, digest) is not None
+
+    def surviving(self, erased: Sequence[int]) -> Surviving:
+        """What is left of the photos when those ids are erased."""
+        return Surviving(self._driver, erased)
+
+    def wearers(self) -> tuple[int, ...]:
+        """The id of everybody whose photos are told apart, and 0."""
+        return scoping.everybody(self._driver)
 
     def is_known_at(self, path: bytes, size: int) -> bool:
         """Whether a photo of that size was found at that path of a source before; it may be another one by now."""

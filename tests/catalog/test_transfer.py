@@ -9,10 +9,12 @@ import pytest
 
 from archive.catalog import transfer
 from archive.catalog.driver import connect_to_write
+from archive.catalog.reader import CatalogReader
 from archive.catalog.rows import Row
+from archive.catalog.scoping import Scope
 from archive.catalog.transfer import COPIED, OF_ITS_OWN, Transfer
 from archive.errors import ArchiveError
-from tests.catalog.samples import PAIR, digest, fill, writing
+from tests.catalog.samples import PAIR, digest, fill, new_photo, pack, writing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,6 +87,20 @@ def test_photos_of_nobody_become_those_of_the_wearer_who_is_named(source: Path, 
     move(source, target, wearer="anna")
     assert rows(target, "SELECT DISTINCT wearer FROM photos") == rows(target, "SELECT id FROM wearers")
     assert rows(source, "SELECT DISTINCT wearer FROM photos") == [(0,)]
+
+
+def test_what_was_forgotten_stays_forgotten_for_the_wearer_who_is_named(source: Path, target: Path) -> None:
+    move(source, target, wearer="anna")
+    with CatalogReader.open(target, Scope(("anna",))) as reader:
+        assert reader.is_forgotten(digest(5))
+        assert not reader.is_forgotten(digest(4))
+    with writing(target) as catalog:
+        catalog.write_for("anna")
+        assert catalog.is_forgotten(digest(5))
+        catalog.erase([catalog.add_photo(new_photo(5), 1, pack())])
+        catalog.add_photo(new_photo(5), 1, pack())
+        assert not catalog.is_forgotten(digest(5))
+    assert rows(target, "SELECT * FROM forgotten") == []
 
 
 def test_what_changed_between_two_runs_is_noticed(source: Path, target: Path) -> None:
