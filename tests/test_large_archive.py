@@ -63,6 +63,17 @@ def test_a_time_range_loses_no_hit(settings: Settings, pair_id: int) -> None:
     assert sorted(one.hit.photo.name for one in answer.sightings) == ["120.jpg", "80.jpg"]
 
 
+@pytest.mark.parametrize("exact_below", [0, 1 << 14])
+def test_a_filter_that_leaves_nothing_of_the_shards_finds_nothing_in_them(
+    settings: Settings, pair_id: int, monkeypatch: pytest.MonkeyPatch, exact_below: int
+) -> None:
+    monkeypatch.setattr(faiss_shards, "EXACT_BELOW", exact_below)
+    seal(settings, pair_id, seal_at=1000)
+    with bootstrap.reading(settings) as reader:
+        index = indexing.index(settings, reader, pair_id, PAIR)
+        assert index.search(Directions().embed_text(["7"]), 10, np.array([10**6], np.int64)) == []
+
+
 def test_without_the_training_every_photo_is_still_found_and_the_next_reindex_learns_anew(
     settings: Settings, pair_id: int
 ) -> None:

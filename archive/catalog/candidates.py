@@ -26,6 +26,8 @@ def vectors_of(connection: sqlite3.Connection, pair_id: int, dim: int, segments:
     Of each pack only the part between the first and the last segment that is asked for is taken, and its checksum is
     not looked at: these vectors say which photos to look at, and what is shown is read again as a whole.
     """
+    if not len(segments):
+        return segments, np.empty((0, dim), np.float32)
     photos, begins = np.unique(segments >> ORDINAL_BITS, return_index=True)
     ends = np.append(begins[1:], len(segments))
     ordinals = segments & (MAX_SEGMENTS - 1)

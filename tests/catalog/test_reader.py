@@ -343,6 +343,8 @@ def test_vectors_of_segments_are_those_of_their_packs_and_missing_ones_are_left_
         packs = reader.packs_of(pair_id, [1, 2, 3])
         wanted = ids(1 << 10, 1 << 10 | 2, 2 << 10 | 4, 2 << 10 | 7, 3 << 10 | 1, 9 << 10)
         there, vectors = reader.vectors_of((pair_id, PAIR), wanted)
+        nothing, none = reader.vectors_of((pair_id, PAIR), ids())
+    assert (len(nothing), none.shape) == (0, (0, PAIR.dim))
     order = np.argsort(there)
     assert there[order].tolist() == wanted[[0, 1, 2, 4]].tolist()
     expected = np.stack([packs[1].vectors[0], packs[1].vectors[2], packs[2].vectors[4], packs[3].vectors[1]])
