@@ -68,7 +68,9 @@ class Upgrade:
 def frozen_rows(frozen: Path, table: str) -> list[dict[str, Any]]:
     """What a released version left behind, read from a copy: SQLite puts files beside what it reads."""
     with TemporaryDirectory() as folder:
-        return rows(shutil.copy(frozen, Path(folder) / frozen.name), table)
+        copy = Path(folder) / frozen.name
+        shutil.copy(frozen, copy)
+        return rows(copy, table)
 
 
 UPGRADES = tuple(Upgrade(frozen) for frozen in FROZEN)
