@@ -149,7 +149,7 @@ def test_pictures_that_wait_for_a_reindex_are_said_to(filled: Commands, mine: st
     with closing(connect_to_write(settings.catalog)) as connection:
         connection.execute("DELETE FROM exemplar_vectors")
     assert "1 picture of my mug waits" in filled("query", "my mug").err
-    assert "waits for `archive reindex`" in filled("teach", "show", "my mug").out
+    assert "waits for `archive reembed`" in filled("teach", "show", "my mug").out
     filled("reindex")
     assert first(filled, "my mug") == "0.jpg"
 

@@ -90,6 +90,13 @@ def pairs(connection: sqlite3.Connection) -> dict[int, Pair]:
     return dict(map(values.numbered_pair, rows))
 
 
+def pair_id(connection: sqlite3.Connection, pair: Pair) -> int | None:
+    """The id of the pair that sees and says the same to the byte."""
+    query = "SELECT id FROM pairs WHERE segmenter = ? AND space = ?"
+    row = connection.execute(query, (pair.segmenter, pair.space)).fetchone()
+    return None if row is None else int(row[0])
+
+
 def photo_id(connection: sqlite3.Connection, digest: str, wearer: int | None = None) -> int | None:
     """The id of the photo with that sha256 in hex; with `wearer`, of his alone."""
     if wearer is None:

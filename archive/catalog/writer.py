@@ -241,8 +241,8 @@ class Catalog(Lessons):
                 if known != pair:
                     self._rename_pair(pair_id, pair)
                 return pair_id
-        with self._write():
-            return insert_pair(self._connection, pair)
+        with self._write():  # nobody else writes in here, but another machine may have before
+            return queries.pair_id(self._driver, pair) or insert_pair(self._connection, pair)
 
     def answering(self) -> tuple[int, Pair] | None:
         """The pair that answers queries, with its id."""

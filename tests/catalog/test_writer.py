@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from sqlalchemy.exc import IntegrityError
 
+from archive.catalog import queries
 from archive.catalog.driver import connect_to_write
 from archive.catalog.new_photo import PhotoIsKnown
 from archive.catalog.postgres import as_driver
@@ -139,6 +140,15 @@ def test_a_photo_whose_pack_is_malformed_leaves_nothing(place: Place) -> None:
 def test_a_photo_too_long_for_a_box_is_one_bad_file(place: Place) -> None:
     with writing(place) as catalog, pytest.raises(PhotoError, match="longer than 65,535"):
         catalog.add_photo(replace(new_photo(), width=65_536), catalog.ensure_pair(PAIR), pack())
+
+
+def test_a_pair_that_another_machine_added_a_moment_ago_is_the_same_pair(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with writing(place) as catalog:
+        pair_id = catalog.ensure_pair(PAIR)
+        monkeypatch.setattr(queries, "pairs", lambda _connection: {})  # as it was before
+        assert catalog.ensure_pair(PAIR) == pair_id
 
 
 def test_vectors_of_another_length_are_refused(place: Place) -> None:
