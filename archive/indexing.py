@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     from archive.indexes.milvus import MilvusIndex
     from archive.settings import Settings
     from archive.types import Pair, Vectors
+    from archive.verified import Verified
 
 
-def index(settings: Settings, source: Catalog | CatalogReader, pair_id: int, pair: Pair) -> FaissIndex | MilvusIndex:
+def index(
+    settings: Settings, source: Catalog | CatalogReader, pair_id: int, pair: Pair, verified: Verified | None = None
+) -> FaissIndex | MilvusIndex:
     """The index of a pair, over the shards that the catalog's manifest names.
 
     A reader searches, and its own vectors decide. A writer adds, and the first large shard is built for the words that
@@ -32,7 +35,8 @@ def index(settings: Settings, source: Catalog | CatalogReader, pair_id: int, pai
         return _in_milvus(settings.cluster.vectors, source, pair_id, pair)
     folder, shards = settings.shards / str(pair_id), source.shards(pair_id)
     if isinstance(source, CatalogReader):
-        return FaissIndex(folder, pair.dim, shards, stored=partial(source.vectors_of, (pair_id, pair)))
+        stored = partial(source.vectors_of, (pair_id, pair))
+        return FaissIndex(folder, pair.dim, shards, stored=stored, verified=verified)
     found = FaissIndex(folder, pair.dim, shards, words=partial(_asked_words, settings, pair))
     found.unlearn(partial(source.vectors_between, pair_id))
     return found
@@ -40,18 +44,9 @@ def index(settings: Settings, source: Catalog | CatalogReader, pair_id: int, pai
 
 def index_to_ask(settings: Settings, source: CatalogReader, pair_id: int, pair: Pair) -> FaissIndex | MilvusIndex:
     """The same for a query: files found whole before, to which nobody wrote since, are not hashed again."""
-    from archive.indexes.faiss_shards import FaissIndex
     from archive.verified import Verified
 
-    if settings.cluster and settings.cluster.vectors:
-        return _in_milvus(settings.cluster.vectors, source, pair_id, pair)
-    return FaissIndex(
-        settings.shards / str(pair_id),
-        pair.dim,
-        source.shards(pair_id),
-        stored=partial(source.vectors_of, (pair_id, pair)),
-        verified=Verified(settings.home),
-    )
+    return index(settings, source, pair_id, pair, Verified(settings.home))
 
 
 def drop_unknown(settings: Settings, catalog: Catalog) -> None:
