@@ -291,13 +291,14 @@ def test_status_says_how_far_it_is_and_how_long_it_takes(filled: Commands, setti
     assert "segments outside are searched one by one" in words.partition("wanted")[0]
     assert "one by one" not in words.partition("wanted")[2]
     assert "segments not in it yet" in words.partition("wanted")[2]
+    path = settings.home / pace.NAME
+    path.write_text(json.dumps({**json.loads(path.read_text()), "seconds": 30.0}))  # tenths of a second are told
     told = filled("status", "--json").object["reembedding"]
     assert told["pending"] == 6
     assert told["seconds_left"] == pytest.approx(6 / told["photos_per_second"], rel=0.1)
     assert told["going_on"]
     assert told["done_at"] is not None
     assert "being done now" in filled("status").out
-    path = settings.home / pace.NAME
     path.write_text(json.dumps({**json.loads(path.read_text()), "at": 0.0}))
     assert "some of it is done after each ingest" in filled("status").out
     assert "6 photos wait to be observed by custom; run: archive reembed" in filled("check").out
