@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from archive.verified import Verified
 
 MAGIC = b"ARCHSHRD"
-VERSION = 2
-"""Version 1 differs in what clustered shards hold; its flat ones are the same."""
+VERSION = 3
+"""Versions 1 and 2 differ in what clustered shards hold; their flat ones are the same."""
 
 TRAINING_MAGIC = b"ARCHCELL"
 SHARD_SUFFIX = ".shard"
@@ -92,17 +92,14 @@ class Training(NamedTuple):
     mean     (dim,): of the vectors that it was learned from
     codes    (kept, dim): a vector less the mean, times this, is what is coded
     asks     (kept, dim): a query times this; its products with what is coded are near those of the vectors themselves
-    places   (near, dim): a vector less the mean, times this, is where it lies among the centres
-    centres  (cells, near): a vector belongs to the nearest
-    middles  (cells, kept): the mean of what is coded, of the vectors of each cell
-    spreads  (cells, near or fewer): its variance, in its first dimensions
+    middles  (cells, kept): the mean of what is coded, of the vectors of each cell; a vector belongs to the nearest by its
+             first dimensions, as many as there are spreads of
+    spreads  (cells, near): the variance of those dimensions
     """
 
     mean: NDArray[np.float32]
     codes: Vectors
     asks: Vectors
-    places: Vectors
-    centres: Vectors
     middles: Vectors
     spreads: Vectors
 
@@ -214,7 +211,7 @@ def read_training(folder: Path, dim: int) -> StoredTraining | None:
 
 def write_training(folder: Path, training: Training, lesson: Lesson) -> StoredTraining:
     """Store a training durably."""
-    (kept, dim), (cells, near) = training.codes.shape, training.centres.shape
+    (kept, dim), (cells, near) = training.codes.shape, training.spreads.shape
     head = _TRAINING_HEADER.pack(TRAINING_MAGIC, VERSION, dim, kept, near, cells, *lesson)
     content = head + b"".join(part.astype("<f4").tobytes() for part in training)
     name = f"{hashlib.sha256(content).hexdigest()}{CELLS_SUFFIX}"
@@ -227,8 +224,7 @@ def _parse_training(name: str, content: bytes, dim: int) -> StoredTraining | Non
     _, version, its_dim, kept, near, cells, *lesson = _TRAINING_HEADER.unpack_from(content)
     if (version, its_dim) != (VERSION, dim):
         return None
-    spread = min(near, kept)
-    shapes = [(dim,), (kept, dim), (kept, dim), (near, dim), (cells, near), (cells, kept), (cells, spread)]
+    shapes = [(dim,), (kept, dim), (kept, dim), (cells, kept), (cells, near)]
     parts, place = [], _TRAINING_HEADER.size
     for shape in shapes:
         count = int(np.prod(shape))
@@ -239,7 +235,7 @@ def _parse_training(name: str, content: bytes, dim: int) -> StoredTraining | Non
 
 def _parse(memory: mmap.mmap, shard: Shard, dim: int) -> ShardContent | None:
     magic, version, its_dim, count, _, training, _ = _HEADER.unpack_from(memory)
-    if (magic, its_dim, count) != (MAGIC, dim, shard.count) or version not in (1, VERSION):
+    if (magic, its_dim, count) != (MAGIC, dim, shard.count) or version not in range(1, VERSION + 1):
         return None
     ids_end = _HEADER.size + 8 * count
     ids = np.frombuffer(memory, dtype="<i8", count=count, offset=_HEADER.size)
