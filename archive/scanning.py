@@ -24,10 +24,17 @@ if TYPE_CHECKING:
     from archive.ranking import Scores
     from archive.types import Ids, Match, Pack, Photo, Shard, Vectors
 
-FIRST_REACH = 1024
-"""Segments asked of the index at first; doubled until the answer can no longer change."""
+FIRST_REACH = 128
+"""Segments asked of the index at first; four times as many until the answer can no longer change.
+
+The index reads the stored vectors of twice as many: of 1,024 it takes longer than all else that a question costs, and
+most questions are answered by far fewer.
+"""
 
 LAST_REACH = 1 << 16
+
+ALIKE_REACH = 1024
+"""Segments asked of the index where photos of one place are looked for."""
 
 FIRST_SCORED = 64
 """Photos below the bar that are read first, of those that the index names; then twice as many, while they matter."""
@@ -92,7 +99,7 @@ class Scan:
         frame = self.frames([photo])[photo][np.newaxis]
         found = {pack.photo_id: float(pack.vectors[0] @ frame[0]) for pack in self._outside_shards(self._photos)}
         if len(self._index):
-            for match in self._search(frame, FIRST_REACH):
+            for match in self._search(frame, ALIKE_REACH):
                 if ordinal_of(match.segment) == 0:
                     found[photo_of(match.segment)] = match.score
         near = [(other, cosine) for other, cosine in found.items() if cosine >= level]
@@ -129,7 +136,7 @@ class Scan:
                 return scores
             if max(matches[-1].score for matches in found) < _least(scores, bar):
                 return scores
-            reach *= 2
+            reach *= 4
 
     def _join_found(self, scores: Scores, found: list[list[Match]], probes: Probes, bar: float) -> Scores:
         """Scores and those of the photos that the index has named, as far as they clear the bar or are best of all."""

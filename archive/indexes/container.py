@@ -92,8 +92,8 @@ class Training(NamedTuple):
     mean     (dim,): of the vectors that it was learned from
     codes    (kept, dim): a vector less the mean, times this, is what is coded
     asks     (kept, dim): a query times this; its products with what is coded are near those of the vectors themselves
-    middles  (cells, kept): the mean of what is coded, of the vectors of each cell; a vector belongs to the nearest by its
-             first dimensions, as many as there are spreads of
+    middles  (cells, kept): the mean of what is coded, of the vectors of each cell; a vector belongs to the nearest by
+             its first dimensions, as many as there are spreads of
     spreads  (cells, near): the variance of those dimensions
     """
 

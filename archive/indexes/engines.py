@@ -28,11 +28,15 @@ FIRST_CELLS = 64
 REACH = 5.0
 """How far above its mean a cell's best row is taken to lie, in standard deviations of its rows' scores.
 
-Cells are read in the order of this, and until it is below what was found.
+Cells are read while this is above what was found. With 4 half as many are read, and four more of a hundred true best
+lie in those that are not (a million vectors, 6,800 cells).
 """
 
 RANGE_SAMPLE = 8_192
-"""Rows that the range of each coded dimension is taken from."""
+"""Rows that the range of each coded dimension is taken from: the one in which the sixteen steps err least.
+
+From the smallest to the largest that occurs, 96 candidates would hold two more of a hundred true best less.
+"""
 
 _BYTES_AT_ONCE = 1 << 20
 
@@ -50,23 +54,32 @@ class Cells:
         leading = vector[: training.spreads.shape[1]]
         near = training.middles @ vector + np.float32(query[0] @ training.mean)
         heights = near + REACH * np.sqrt(training.spreads @ (leading * leading))
-        order = np.argsort(-heights)
-        return Asked(vector[np.newaxis], order, near[order], heights[order])
+        return Asked(vector[np.newaxis], near, heights)
 
 
 class Asked(NamedTuple):
-    """A query over cells: what it is multiplied with codes as, and the cells, those that can hold the best first.
+    """A query over cells.
 
-    vector   float32 (1, kept)
-    order    int64 (cells,): their numbers
-    near     float32 (cells,): what every row of each scores at its middle, in that order
+    vector   float32 (1, kept): what is multiplied with the codes
+    near     float32 (cells,): what a row at the middle of each scores
     heights  float32 (cells,): how high the best row of each is taken to score
     """
 
     vector: Vectors
-    order: NDArray[np.int64]
     near: NDArray[np.float32]
     heights: NDArray[np.float32]
+
+    def first(self) -> NDArray[np.int64]:
+        """The numbers of the cells that can hold the best."""
+        if len(self.heights) <= FIRST_CELLS:
+            return np.arange(len(self.heights))
+        return np.argpartition(self.heights, -FIRST_CELLS)[-FIRST_CELLS:]
+
+    def others(self, bar: float, first: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The numbers of the other cells that can hold a row that scores as much as that."""
+        reaching = self.heights >= bar
+        reaching[first] = False
+        return np.flatnonzero(reaching)
 
 
 def flat(vectors: Vectors) -> Any:  # noqa: ANN401  (faiss's types stay inside the adapter)
@@ -153,17 +166,17 @@ def search(engine: Any, query: Vectors, limit: int, wanted: NDArray[np.bool_] | 
 def read_cells(
     engine: Any,  # noqa: ANN401
     asked: Asked,
-    which: slice,
+    cells: NDArray[np.int64],
     limit: int,
     wanted: NDArray[np.bool_] | None,
 ) -> Found:
-    """The same of a clustered index, among the rows of some of its cells: a range of their order."""
+    """The same of a clustered index, among the rows of some of its cells."""
     import faiss
 
-    cells = np.ascontiguousarray(asked.order[which])
     if len(cells) == 0:
         return np.empty(0, np.int64), np.empty(0, np.float32)
-    near = asked.near[which]
+    cells = np.ascontiguousarray(cells)
+    near = asked.near[cells]
     parameters = faiss.SearchParametersIVF(sel=_selector(wanted), nprobe=len(cells))
 
     def best(count: int) -> Found:
@@ -197,5 +210,5 @@ def _selector(wanted: NDArray[np.bool_] | None) -> Any:  # noqa: ANN401
 
 def _placed(vectors: Vectors, training: Training, places: Grouped) -> tuple[Vectors, NDArray[np.int64]]:
     """What is coded of vectors, and the cell of each."""
-    coded = np.ascontiguousarray((vectors - training.mean) @ training.codes.T)
+    coded: Vectors = np.ascontiguousarray((vectors - training.mean) @ training.codes.T)
     return coded, places.nearest(coded)

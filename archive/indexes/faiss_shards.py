@@ -248,16 +248,16 @@ class FaissIndex:
         """So many rows that score best by their codes: of the first cells, then of those that can hold better ones."""
         asked = self._cells[shards[0][0].content.training.hex()].ask(query)
 
-        def read(which: slice) -> Scored:
-            found = ((one, engines.read_cells(one.engine, asked, which, count, rows)) for one, rows in shards)
+        def read(cells: NDArray[np.int64]) -> Scored:
+            found = ((one, engines.read_cells(one.engine, asked, cells, count, rows)) for one, rows in shards)
             return _best(found, count)
 
-        first = read(slice(0, engines.FIRST_CELLS))
+        cells = asked.first()
+        first = read(cells)
         bar = _ranked(np.concatenate((first[1], flat_scores)), max(limit, DEPTH))
         if len(first[0]) < count and count > max(CANDIDATES, 2 * limit):
             bar = -np.inf
-        reaching = int(np.count_nonzero(asked.heights >= bar))
-        return nearest(*_joined([first, read(slice(engines.FIRST_CELLS, reaching))]), count)
+        return nearest(*_joined([first, read(asked.others(bar, cells))]), count)
 
     def _learn(self, vectors: Vectors, packs: tuple[int, int]) -> container.StoredTraining:
         """The training that all clustered shards of the folder share, from the first vectors that need it."""

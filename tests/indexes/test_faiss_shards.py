@@ -197,7 +197,7 @@ def test_a_shard_of_another_dimension_is_broken(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "content"), [(0, b"NOTSHARD"), (8, b"\x03"), (64 + 8 * 120, b"what faiss does not know")]
+    ("place", "content"), [(0, b"NOTSHARD"), (8, b"\x04"), (64 + 8 * 120, b"what faiss does not know")]
 )
 def test_a_shard_that_this_version_cannot_parse_is_broken(tmp_path: Path, place: int, content: bytes) -> None:
     _, [shard] = filled(tmp_path)
@@ -239,16 +239,16 @@ def test_damaged_cells_lose_nothing_and_are_trained_anew(tmp_path: Path, damage:
     assert len(FaissIndex(tmp_path, DIM, [*manifest, later])) == 120
     trained = container.read_training(tmp_path, DIM)
     assert trained is not None
-    assert trained.training.centres.shape[1] == DIM
+    assert trained.training.middles.shape[1] == DIM
 
 
 def test_no_centre_stands_for_only_a_few_rows() -> None:
     crowd = random_rows(1, DIM, seed=1).repeat(400, axis=0)
     crowd[:3] = random_rows(3, DIM, seed=2)
     learned = training.train(crowd, NO_WORDS)
-    assert 1 <= len(learned.centres) <= 400 // training.ROWS_PER_CELL
-    odd = (crowd[:3] - learned.mean) @ learned.places.T
-    assert np.linalg.norm(odd[:, np.newaxis] - learned.centres, axis=2).min() > 0.1
+    assert 1 <= len(learned.middles) <= 400 // training.ROWS_PER_CELL
+    odd = (crowd[:3] - learned.mean) @ learned.codes.T
+    assert np.linalg.norm(odd[:, np.newaxis] - learned.middles, axis=2).min() > 0.1
 
 
 # Crashes and full disks: a name means whole content.
@@ -485,13 +485,26 @@ def test_without_a_training_there_is_nothing_to_unlearn(tmp_path: Path) -> None:
 def test_no_row_stands_in_the_training(tmp_path: Path) -> None:
     crowd, words = clustered_rows(2_000, 32, concepts=200, seed=4)
     learned = training.train(crowd, words)
-    cells = len(learned.centres)
-    placed, coded = (crowd - learned.mean) @ learned.places.T, (crowd - learned.mean) @ learned.codes.T
-    owners = training.nearest_cells(placed.astype(np.float32), learned.centres)
-    assert np.bincount(owners, minlength=cells).min() >= 1
-    for rows, kept in ((placed, learned.centres), (coded, learned.middles)):
-        apart = np.linalg.norm(rows - kept[owners], axis=1)
-        assert apart.min() > 0.01 * np.linalg.norm(rows, axis=1).mean()
+    coded = (crowd - learned.mean) @ learned.codes.T
+    apart = np.linalg.norm(coded[:, np.newaxis] - learned.middles, axis=2).min(axis=1)
+    assert apart.min() > 0.01 * np.linalg.norm(coded, axis=1).mean()
+
+
+def test_a_row_belongs_to_the_nearest_centre_of_all_or_to_one_that_is_nearly_so() -> None:
+    crowd, _ = clustered_rows(20_000, 32, concepts=200, seed=4)
+    centres = crowd[:2_000]
+    found = training.Grouped(centres).nearest(crowd)
+    heights = crowd @ centres.T - np.einsum("ij,ij->i", centres, centres) / 2
+    assert np.mean(found == heights.argmax(axis=1)) > 0.9
+    chosen = np.linalg.norm(crowd - centres[found], axis=1)
+    nearest = np.linalg.norm(crowd - centres[heights.argmax(axis=1)], axis=1)
+    assert chosen.mean() < 1.01 * nearest.mean()
+    assert np.array_equal(found[:2_000], np.arange(2_000))
+
+
+def test_few_rows_make_one_cell() -> None:
+    learned = training.train(random_rows(12, DIM, seed=1), NO_WORDS)
+    assert len(learned.middles) == 1
 
 
 def test_products_of_codes_and_asks_are_those_of_the_vectors() -> None:
