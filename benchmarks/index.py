@@ -41,7 +41,7 @@ CONCEPTS = 20_000
 TRAINED, ASKED = 1_500, 200
 BEST = 10
 BLOCK = SEGMENTS * 2_048
-QUICK = (100_000, 500_000)
+QUICK = (100_000, 1_000_000)
 FULL = (100_000, 1_000_000, 10_000_000)
 FLAT_MOST = 1_000_000
 FARTHEST = 100_000_000
@@ -82,7 +82,7 @@ class Store:
     def __init__(self, path: Path, dim: int) -> None:
         self._path, self._dim = path, dim
         self._connection = sqlite_module().connect(path, isolation_level=None)
-        for statement in ("PRAGMA page_size = 16384", "PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF"):
+        for statement in ("PRAGMA page_size = 4096", "PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF"):
             self._connection.execute(statement)
         self._connection.execute(
             """CREATE TABLE packs (id INTEGER PRIMARY KEY AUTOINCREMENT, photo_id, pair_id, count, crc, boxes,
