@@ -36,8 +36,9 @@ def empty_log(driver: sqlite3.Connection, place: Place) -> bool:
 def rewrite(driver: sqlite3.Connection, place: Place) -> None:
     """Write every page anew and give the disk back what is free.
 
-    A catalog that an older version made gets today's size of a page, unless somebody else has it open. The copy that SQLite makes for it lies beside the catalog, unnamed: in memory, where everything else that is
-    temporary stays, it could be larger than the machine has.
+    A catalog that an older version made gets today's size of a page, unless somebody else has it open. The copy that
+    SQLite makes for it lies beside the catalog, unnamed: in memory, where everything else that is temporary stays, it
+    could be larger than the machine has.
     """
     if not isinstance(place, Path):
         postgres.vacuum(driver, full=True)
