@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import numpy as np
 import pytest
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from archive.types import Ids, Vectors
 
     NewIndex = Callable[[int], VectorIndex]
+
+Kind = TypeVar("Kind", bound="VectorIndex")
 
 DIM = 16
 SEGMENTS_PER_PHOTO = 5
@@ -67,7 +69,7 @@ def clustered_rows(count: int, dim: int, concepts: int, seed: int) -> tuple[Vect
     return pictures, words
 
 
-def in_three_shards(new_index: NewIndex) -> tuple[VectorIndex, Ids, Vectors, Vectors]:
+def in_three_shards(new_index: Callable[[int], Kind]) -> tuple[Kind, Ids, Vectors, Vectors]:
     """An index of 480 photos, five segments each, that came in three shards; its ids and rows, and 60 words."""
     pictures, words = clustered_rows(2_400, 32, concepts=150, seed=6)
     pictures = pictures.astype(np.float16).astype(np.float32)  # as the catalog rounds them
