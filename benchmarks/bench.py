@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import click
 
-BENCHMARKS = ("benchmarks.ingest", "benchmarks.index", "benchmarks.answers")
+BENCHMARKS = ("benchmarks.ingest", "benchmarks.index", "benchmarks.answers", "benchmarks.durability")
 """What is run, in this order. One that this checkout lacks is named as missing."""
 
 IN_A_PROCESS = "import json, sys; from {} import measure; json.dump(measure(full={}), open(sys.argv[1], 'w'))"
@@ -70,6 +70,11 @@ GOALS = {
         Goal("warm_p50_ms", "a question to `archive serve`, at p50", 15, at_most=True),
         Goal("warm_p99_ms", "and at p99", 50, at_most=True),
         Goal("questions_per_s_8_clients", "questions a second, eight clients", 50),
+    ),
+    "benchmarks.durability": (
+        Goal("synced_ms_per_photo", "milliseconds that the catalog waits for the disk, of a photo", 1, at_most=True),
+        Goal("written_growth", "bytes that a photo has written, at a hundredfold archive", 1.1, at_most=True),
+        Goal("forgetting/invisible_ms", "milliseconds until a forgotten photo is found no more", 5, at_most=True),
     ),
 }
 """The goals of each benchmark, by the figures that it gives."""

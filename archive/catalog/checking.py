@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from archive.catalog import queries
 from archive.catalog.driver import archive_errors, sqlite_module
-from archive.catalog.packing import PackedPack, decode
+from archive.catalog.packing import PackedPack, first_box, require_whole
 from archive.catalog.reader import open_to_read
 from archive.errors import CatalogDamaged
 
@@ -99,12 +99,13 @@ def _state(connection: sqlite3.Connection) -> Iterator[Finding]:
 
 def _packs(connection: sqlite3.Connection, pair_id: int, dim: int) -> Iterator[Finding]:
     for _, width, height, photo_id, *blobs in _packed(connection, pair_id):
+        packed = PackedPack(*blobs)
         try:
-            pack = decode(PackedPack(*blobs), photo_id, pair_id, dim)
+            require_whole(packed, photo_id, pair_id, dim)
         except CatalogDamaged as error:
             yield Finding(Code.PACK, str(error))
             continue
-        if tuple(pack.boxes[0].tolist()) != (0, 0, width, height):
+        if first_box(packed) != (0, 0, width, height):
             yield Finding(Code.WHOLE_FRAME, f"the first segment of photo {photo_id} is not its whole frame")
 
 

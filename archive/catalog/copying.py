@@ -1,4 +1,7 @@
-"""Copying a catalog while others read and write it: one consistent state, without the pages that are free."""
+"""Copying a catalog while others read and write it: one consistent state, without the pages that are free.
+
+The copy has pages of today's size, whatever version made the catalog.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import os
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from archive.catalog.driver import archive_errors, connect_to_read
+from archive.catalog.driver import PAGE_SIZE, archive_errors, connect_to_read
 from archive.disk import make_private_file, sync
 
 if TYPE_CHECKING:
@@ -22,5 +25,6 @@ def copy_catalog(path: Path, copy: Path) -> None:
     copy.unlink(missing_ok=True)
     make_private_file(copy)
     with archive_errors(path), closing(connect_to_read(path)) as connection:
+        connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
         connection.execute("VACUUM INTO CAST(? AS TEXT)", (os.fsencode(copy),))
     sync(copy)

@@ -55,17 +55,6 @@ def encode(pack: Pack, pair_id: int) -> PackedPack:
     )
 
 
-def decode(packed: PackedPack, photo_id: int, pair_id: int, dim: int) -> Pack:
-    """The pack that the bytes hold, its vectors float32 and of unit length again.
-
-    Raises:
-        CatalogDamaged: checksum or lengths disagree with what was stored.
-    """
-    require_whole(packed, photo_id, pair_id, dim)
-    (pack,) = decode_whole([(photo_id, packed)], dim)
-    return pack
-
-
 def require_whole(packed: PackedPack, photo_id: int, pair_id: int, dim: int) -> None:
     """Raise CatalogDamaged where checksum or lengths disagree with what was stored."""
     count, boxes, confidences, vectors = packed.count, packed.boxes, packed.confidences, packed.vectors
@@ -91,6 +80,11 @@ def decode_whole(packed: Sequence[tuple[int, PackedPack]], dim: int) -> list[Pac
         found.append(Pack(photo_id, boxes[start:end], confidences[start:end], vectors[start:end]))
         start = end
     return found
+
+
+def first_box(packed: PackedPack) -> tuple[int, ...]:
+    """Left, top, right, bottom of the first segment."""
+    return struct.unpack_from("<4H", packed.boxes)
 
 
 def first_rows(beginnings: Iterable[bytes], dim: int) -> Vectors:

@@ -52,6 +52,14 @@ class Summary:
     wanted: Progress | None
     marks: dict[Mark, int]
 
+    @property
+    def bytes_per_segment(self) -> float | None:
+        """What one takes in catalog and index, photos' rows and SQLite's log included; None for no segment."""
+        pairs = [progress for progress in (self.answering, self.wanted) if progress is not None]
+        segments = sum(progress.segments for progress in pairs)
+        held = self.database_bytes + sum(progress.shard_bytes for progress in pairs)
+        return held / segments if segments else None
+
 
 def summarize(connection: sqlite3.Connection, place: Place) -> Summary:
     """Sum the catalog at `place` up, as the connection sees it."""

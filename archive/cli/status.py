@@ -68,7 +68,9 @@ def _as_words(summary: Summary, pace: Pace | None, now: datetime) -> Iterator[st
     if summary.marks:
         told = ", ".join(f"{count:,} {mark.value.replace('_', ' ')}" for mark, count in summary.marks.items())
         yield f"  marked    {told}: kept, and ranked lower"
-    yield f"  catalog   {_bytes(summary.database_bytes)}"
+    each = summary.bytes_per_segment
+    of_each = f"; with the index {each:,.0f} bytes for each segment" if each else ""
+    yield f"  catalog   {_bytes(summary.database_bytes)}{of_each}"
     if summary.answering:
         yield from _pair_words("pair", summary.answering, "segments outside are searched one by one")
     if summary.wanted:
@@ -141,7 +143,11 @@ def _as_object(summary: Summary, home: str, uuid: str, generation: int) -> dict[
         "marks": {mark.value: count for mark, count in summary.marks.items()},
         "first": instant(summary.first),
         "last": instant(summary.last),
-        "bytes": {"originals": summary.original_bytes, "catalog": summary.database_bytes},
+        "bytes": {
+            "originals": summary.original_bytes,
+            "catalog": summary.database_bytes,
+            "per_segment": summary.bytes_per_segment and round(summary.bytes_per_segment, 1),
+        },
         "answering": _pair_object(summary.answering),
         "wanted": _pair_object(summary.wanted),
     }

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from archive.catalog.checking import Code, check_catalog
-from archive.catalog.driver import connect_to_write
+from archive.catalog.driver import PAGE_SIZE, connect_to_write
 from archive.errors import ArchiveError
 from archive.types import Shard
 from tests.catalog.samples import OTHER_PAIR, fill, writing
@@ -136,9 +136,9 @@ def test_an_index_that_disagrees_with_its_table_is_found_by_a_deep_check(path: P
 
 
 def test_lost_pages_are_found_and_end_nothing(path: Path) -> None:
-    fill(path, photos=40)
+    fill(path, photos=200)
     size = path.stat().st_size
     with path.open("r+b") as file:
-        file.seek(size // 2 // 16_384 * 16_384)
-        file.write(bytes(size // 4))
+        file.seek(size * 3 // 4 // PAGE_SIZE * PAGE_SIZE)  # the schema lies before
+        file.write(bytes(size // 5))
     assert Code.SQLITE in codes(path)

@@ -84,6 +84,7 @@ def test_a_writing_connection_leaves_nothing_to_sqlites_defaults(tmp_path: Path)
                 "trusted_schema",
                 "mmap_size",
                 "page_size",
+                "wal_autocheckpoint",
                 "temp_store",
             )
         }
@@ -96,7 +97,8 @@ def test_a_writing_connection_leaves_nothing_to_sqlites_defaults(tmp_path: Path)
         "cell_size_check": 1,
         "trusted_schema": 0,
         "mmap_size": 0,
-        "page_size": 16_384,
+        "page_size": 2_048,
+        "wal_autocheckpoint": 8_192,
         "temp_store": 2,
     }
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from archive.catalog.packing import MAX_SIDE, decode, encode
+from archive.catalog.packing import MAX_SIDE, PackedPack, decode_whole, encode, first_box, require_whole
 from archive.errors import CatalogDamaged
 from archive.types import MAX_SEGMENTS, Pack
 from tests.catalog.samples import DIM, pack
@@ -29,6 +29,13 @@ def packs(draw: st.DrawFn) -> Pack:
     )
 
 
+def decode(packed: PackedPack, photo_id: int, pair_id: int, dim: int) -> Pack:
+    """The pack that the bytes hold, if they are whole."""
+    require_whole(packed, photo_id, pair_id, dim)
+    (unpacked,) = decode_whole([(photo_id, packed)], dim)
+    return unpacked
+
+
 @settings(deadline=None)
 @given(packs(), st.integers(1, 2**31))
 def test_what_is_packed_comes_back(original: Pack, pair_id: int) -> None:
@@ -36,6 +43,7 @@ def test_what_is_packed_comes_back(original: Pack, pair_id: int) -> None:
     returned = decode(encode(original, pair_id), original.photo_id, pair_id, dim)
     assert returned.photo_id == original.photo_id
     assert np.array_equal(returned.boxes, original.boxes)
+    assert first_box(encode(original, pair_id)) == tuple(original.boxes[0].tolist())
     assert np.allclose(returned.confidences, original.confidences, atol=5e-4)
     assert np.allclose(returned.vectors, original.vectors, atol=1e-3)
     assert np.allclose(np.linalg.norm(returned.vectors, axis=1), 1, atol=1e-6)

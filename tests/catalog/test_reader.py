@@ -187,6 +187,7 @@ def test_the_summary_adds_up(album: Place) -> None:
     assert (summary.answering.unsealed, summary.answering.shards, summary.answering.shard_bytes) == (12, 1, 4096)
     assert summary.wanted is not None
     assert (summary.wanted.pair, summary.wanted.photos, summary.wanted.pending) == (OTHER_PAIR, 1, 5)
+    assert summary.bytes_per_segment == (summary.database_bytes + 4096) / (18 + summary.wanted.segments)
 
 
 def test_an_empty_archive_has_a_summary(place: Place) -> None:
@@ -195,6 +196,7 @@ def test_an_empty_archive_has_a_summary(place: Place) -> None:
     with CatalogReader.open(place) as reader:
         summary = reader.summary()
     assert (summary.photos, summary.first, summary.answering, summary.wanted) == (0, None, None, None)
+    assert summary.bytes_per_segment is None
 
 
 def test_a_lost_page_is_damage_and_not_a_traceback(path: Path) -> None:

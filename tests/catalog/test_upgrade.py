@@ -13,8 +13,10 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect
 
+from archive.catalog import purging
 from archive.catalog.checking import check_catalog
-from archive.catalog.driver import connect_to_read, connect_to_write
+from archive.catalog.copying import copy_catalog
+from archive.catalog.driver import PAGE_SIZE, connect_to_read, connect_to_write
 from archive.catalog.engine import writing_engine
 from archive.catalog.reader import CatalogReader
 from archive.catalog.revisions import HEAD, REVISIONS
@@ -158,6 +160,45 @@ def test_a_deleted_photos_id_is_not_given_away_after_an_upgrade(old: Path) -> No
     assert max(PHOTOS) == DELETED
     with writing(old) as catalog:
         assert catalog.add_photo(new_photo(DELETED), 1, pack(9)) == DELETED + 1
+
+
+def page_size(path: Path) -> int:
+    with closing(connect_to_read(path)) as connection:
+        return int(connection.execute("PRAGMA page_size").fetchone()[0])
+
+
+@pytest.mark.parametrize("released", REVISIONS[:-1])
+def test_an_upgraded_catalog_gets_todays_pages_when_it_is_written_anew(path: Path, released: str) -> None:
+    old = thawed(released, path)
+    bring_to_head(old)
+    before, kept = page_size(old), {table: rows(old, table) for table in TABLES}
+    with writing(old) as catalog:
+        catalog.rewrite()
+        with closing(connect_to_read(old)) as connection:
+            assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        catalog.add_photo(new_photo(DELETED), 1, pack(9))
+    assert (before, page_size(old)) == (16_384, PAGE_SIZE)
+    assert check_catalog(old, deep=True) == []
+    assert all(rows(old, table)[: len(kept[table])] == kept[table] for table in TABLES)
+
+
+def test_a_catalog_that_somebody_has_open_is_written_anew_in_its_old_pages(
+    old: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(purging, "CHECKPOINT_PATIENCE_MS", 0)
+    bring_to_head(old)
+    with CatalogReader.open(old) as reader, writing(old) as catalog:
+        catalog.rewrite()
+        assert len(reader.photos([1, 2, 3])) == 3
+        assert catalog.add_photo(new_photo(DELETED), 1, pack(9)) == DELETED + 1
+    assert page_size(old) == 16_384
+    assert check_catalog(old, deep=True) == []
+
+
+def test_a_copy_has_todays_pages(old: Path, tmp_path: Path) -> None:
+    copy_catalog(old, tmp_path / "copy.sqlite")
+    assert page_size(tmp_path / "copy.sqlite") == PAGE_SIZE
+    assert all(rows(tmp_path / "copy.sqlite", table) == rows(old, table) for table in TABLES)
 
 
 def test_an_upgrade_leaves_no_copy_behind(old: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import numpy as np
 import pytest
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from archive.types import Ids, Vectors
 
     NewIndex = Callable[[int], VectorIndex]
+
+Kind = TypeVar("Kind", bound="VectorIndex")
 
 DIM = 16
 SEGMENTS_PER_PHOTO = 5
@@ -65,6 +67,16 @@ def clustered_rows(count: int, dim: int, concepts: int, seed: int) -> tuple[Vect
     asked = random.choice(concepts, 60)
     words = unit(centres[asked] + 0.7 * unit(random.standard_normal((60, dim)) * spectrum) + 1.0 * word_side)
     return pictures, words
+
+
+def in_three_shards(new_index: Callable[[int], Kind]) -> tuple[Kind, Ids, Vectors, Vectors]:
+    """An index of 480 photos, five segments each, that came in three shards; its ids and rows, and 60 words."""
+    pictures, words = clustered_rows(2_400, 32, concepts=150, seed=6)
+    pictures = pictures.astype(np.float16).astype(np.float32)  # as the catalog rounds them
+    index, ids = new_index(32), segments(2_400)
+    for at in range(0, 2_400, 800):
+        index.add(ids[at : at + 800], pictures[at : at + 800], (at // 5 + 1, at // 5 + 160))
+    return index, ids, pictures, words
 
 
 class VectorIndexContract:
@@ -117,6 +129,47 @@ class VectorIndexContract:
             self.check(found, ids[wanted], vectors[wanted], query, limit)
 
         acts()
+
+    def test_a_time_range_of_few_photos_is_searched_as_if_by_hand(self, new_index: NewIndex) -> None:
+        index, ids, pictures, words = in_three_shards(new_index)
+
+        @settings(max_examples=40, deadline=None)
+        @given(first=st.integers(1, 480), count=st.integers(1, 19), limit=st.integers(1, 120), word=st.integers(0, 59))
+        def finds(first: int, count: int, limit: int, word: int) -> None:
+            photos = np.arange(first, first + count, dtype=np.int64)
+            wanted, query = np.isin(ids >> 10, photos), words[word][None]
+            self.check(index.search(query, limit, photos), ids[wanted], pictures[wanted], query, limit)
+
+        finds()
+
+    def test_a_time_range_that_holds_fewer_than_are_asked_for_gives_all_of_them(self, new_index: NewIndex) -> None:
+        index, ids, pictures, words = in_three_shards(new_index)
+
+        @settings(max_examples=40, deadline=None)
+        @given(first=st.integers(1, 480), count=st.integers(1, 480), beyond=st.integers(0, 50), word=st.integers(0, 59))
+        def finds(first: int, count: int, beyond: int, word: int) -> None:
+            photos = np.arange(first, first + count, dtype=np.int64)
+            wanted, query = np.isin(ids >> 10, photos), words[word][None]
+            limit = int(wanted.sum()) + beyond
+            found = index.search(query, limit, photos)
+            assert {match.segment for match in found} == set(ids[wanted].tolist())
+            self.check(found, ids[wanted], pictures[wanted], query, limit)
+
+        finds()
+
+    @pytest.mark.parametrize("every", [1, 3])
+    def test_a_time_range_of_many_photos_loses_no_more_than_the_whole_archive(
+        self, new_index: NewIndex, every: int
+    ) -> None:
+        index, ids, pictures, words = in_three_shards(new_index)
+        photos = np.arange(100, 400, every, dtype=np.int64)
+        wanted, recalls = np.isin(ids >> 10, photos), []
+        for word in words[:, None]:
+            expected = {match.segment for match in by_hand(ids[wanted], pictures[wanted], word, 10)}
+            found = index.search(word, 10, photos)
+            assert len(found) == 10
+            recalls.append(len(expected & {match.segment for match in found}) / 10)
+        assert np.mean(recalls) >= (1.0 if self.exact else 0.95)
 
     def test_an_index_of_nothing_finds_nothing(self, new_index: NewIndex) -> None:
         index = new_index(DIM)

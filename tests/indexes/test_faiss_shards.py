@@ -13,10 +13,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from archive.indexes import container, engines, faiss_shards, training
 from archive.indexes.faiss_shards import FaissIndex
-from tests.contracts.vector_index import VectorIndexContract, by_hand, clustered_rows, random_rows, segments
+from tests.contracts.vector_index import (
+    VectorIndexContract,
+    by_hand,
+    clustered_rows,
+    in_three_shards,
+    random_rows,
+    segments,
+)
 from tests.indexes.stored import StoredIndex
 
 if TYPE_CHECKING:
@@ -55,6 +64,25 @@ class TestCodesDecideWhichAreCompared(VectorIndexContract):
     def new_index(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> NewIndex:
         monkeypatch.setattr(faiss_shards, "EXACT_BELOW", 0)
         return lambda dim: StoredIndex(tmp_path / "index", dim, ivf_at=1)
+
+
+class MixedIndex(StoredIndex):
+    """An archive that grew: its first shard is flat, and those that follow are clustered."""
+
+    def add(self, ids: Ids, vectors: Vectors, packs: tuple[int, int], wearers: Ids | None = None) -> Shard:
+        """Build the shard; from now on the others are large."""
+        shard = super().add(ids, vectors, packs, wearers)
+        self._ivf_at = 1
+        return shard
+
+
+class TestMixedShards(VectorIndexContract):
+    exact = False
+
+    @pytest.fixture
+    def new_index(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> NewIndex:
+        monkeypatch.setattr(faiss_shards, "EXACT_BELOW", 0)
+        return lambda dim: MixedIndex(tmp_path / "index", dim, ivf_at=10**6)
 
 
 def filled(folder: Path, shards: int = 1, rows: int = 120, ivf_at: int = 10**6) -> tuple[FaissIndex, list[Shard]]:
@@ -561,6 +589,36 @@ def test_a_filter_loses_no_hit_for_the_cells_that_it_empties(
         found = {match.segment for match in index.search(word, 10, photos)}
         assert len(found) == 10
         assert len(truth & found) >= 9
+
+
+@pytest.mark.parametrize("exact_below", [0, faiss_shards.EXACT_BELOW])
+@pytest.mark.parametrize("kind", [StoredIndex, MixedIndex])
+def test_a_time_range_loses_no_hit_for_the_photos_in_it_that_were_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[StoredIndex], exact_below: int
+) -> None:
+    monkeypatch.setattr(faiss_shards, "EXACT_BELOW", exact_below)
+    index, ids, pictures, words = in_three_shards(
+        lambda dim: kind(tmp_path, dim, ivf_at=10**6 if kind is MixedIndex else 1)
+    )
+    kinds = {engines.is_clustered(opened.engine) for opened in index._healthy()}
+    assert kinds == ({False, True} if kind is MixedIndex else {True})
+    forgotten = np.random.default_rng(8).permutation(np.arange(1, 481))[:240]
+    index.forget(ids[np.isin(ids >> 10, forgotten)].tolist())
+    there = ~np.isin(ids >> 10, forgotten)
+
+    @settings(max_examples=40, deadline=None)
+    @given(first=st.integers(1, 480), count=st.integers(1, 38), limit=st.integers(1, 250), word=st.integers(0, 59))
+    def finds(first: int, count: int, limit: int, word: int) -> None:
+        photos = np.setdiff1d(np.arange(first, first + count, dtype=np.int64), forgotten)
+        wanted = there & np.isin(ids >> 10, photos)
+        found = index.search(words[word][None], min(limit, 90), photos)
+        expected = by_hand(ids[wanted], pictures[wanted], words[word][None], min(limit, 90))
+        if wanted.sum() <= faiss_shards.CANDIDATES or exact_below:
+            assert [match.segment for match in found] == [match.segment for match in expected]
+        assert len(found) == len(expected)
+        assert not np.isin([match.segment >> 10 for match in found], forgotten).any()
+
+    finds()
 
 
 # Older files: what opens goes on answering, and is told to be renewed.
