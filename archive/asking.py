@@ -11,6 +11,7 @@ from archive.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from archive.catalog.idle import IdleConnections
     from archive.catalog.reader import CatalogReader
     from archive.kept import Kept
     from archive.protocols import TextEmbedder, VectorIndex
@@ -25,6 +26,7 @@ class Supply:
     index: Callable[[Settings, CatalogReader, int, Pair], VectorIndex]
     words: Callable[[Pair, Settings], TextEmbedder]
     kept: Kept | None = None
+    idle: IdleConnections | None = None
 
 
 def ask(
@@ -56,9 +58,9 @@ def ask(
     def remember(space: str, text: str, vector: Vectors) -> None:
         remember_text(bootstrap.catalog_place(settings), settings.home, space, text, vector)
 
-    with bootstrap.reading(settings) as reader:
+    made = supply or Supply(indexing.index_to_ask, parts.words)
+    with bootstrap.reading(settings, idle=made.idle) as reader:
         pair_id, pair = bootstrap.answering_pair(reader, settings)
-        made = supply or Supply(indexing.index_to_ask, parts.words)
         shown = reader.examples(pair_id, like_segments)
         if likes or like_hits:
             shown += _examples(likes, like_hits, reader, (pair_id, pair), settings)

@@ -8,6 +8,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from archive import asking, indexing, parts
+from archive.catalog.idle import IdleConnections
 from archive.kept import Kept
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 class KeptParts:
     """Index and text half, made once and kept while they hold; several threads may ask.
 
-    The catalog itself is opened for each question: that takes a millisecond, and a view that stayed open would keep
-    its log from being truncated. An index holds as long as the catalog names the same shards, so a new commit is seen
+    Each question has a view of the catalog of its own: one that stayed open would keep its log from being truncated. An
+    index holds as long as the catalog names the same shards, so a new commit is seen
     at once, and one that changes no shard costs nothing.
     """
 
@@ -34,11 +35,12 @@ class KeptParts:
         self._index: tuple[object, FaissIndex | MilvusIndex] | None = None
         self._words: tuple[Pair, TextEmbedder] | None = None
         self._packs = Kept()
+        self.idle = IdleConnections()
 
     @property
     def supply(self) -> asking.Supply:
         """What `asking.ask` takes."""
-        return asking.Supply(self.index, self.words, self._packs)
+        return asking.Supply(self.index, self.words, self._packs, self.idle)
 
     def index(self, settings: Settings, source: CatalogReader, pair_id: int, pair: Pair) -> VectorIndex:
         """The index of a pair, over the shards that the catalog names now."""
@@ -53,6 +55,7 @@ class KeptParts:
         with self._making:
             self._index = None
         self._packs.let_go()
+        self.idle.let_go()
 
     def words(self, pair: Pair, settings: Settings) -> TextEmbedder:
         """The text half of a pair, with its weights in memory once they were used."""
