@@ -88,8 +88,7 @@ class PlainTextTower:
         cleaned = clean(text, self._description.cleaning)
         if self._pairs is not None and is_plain(cleaned):
             return np.array(self._pairs.encode(cleaned), np.int64)
-        (ids,) = tokens([text], self._description, self._tokenizer)
-        return ids
+        return tokens([text], self._description, self._tokenizer)[0]
 
     def _row(self, ids: NDArray[np.int64]) -> Floats:
         """The row of one text, from its token ids (length,)."""
@@ -107,7 +106,7 @@ class PlainTextTower:
     def _attention(self, block: str, state: Floats) -> Floats:
         length, width = state.shape
         heads = self._shape.get("heads", 8)
-        mixed = state @ self._tensor(f"{block}.attn.in_proj_weight").T + self._tensor(f"{block}.attn.in_proj_bias")
+        mixed = self._product(f"{block}.attn.in_proj_weight", state) + self._tensor(f"{block}.attn.in_proj_bias")
         query, key, value = mixed.reshape(length, 3, heads, width // heads).transpose(1, 2, 0, 3)
         scores = query @ key.transpose(0, 2, 1) / np.float32(np.sqrt(width // heads))
         scores += np.triu(np.full((length, length), -np.inf, np.float32), 1)
@@ -116,8 +115,13 @@ class PlainTextTower:
         return self._linear(f"{block}.attn.out_proj", (weights @ value).transpose(1, 0, 2).reshape(length, width))
 
     def _linear(self, name: str, state: Floats) -> Floats:
-        result: Floats = state @ self._tensor(f"{name}.weight").T + self._tensor(f"{name}.bias")
+        result: Floats = self._product(f"{name}.weight", state) + self._tensor(f"{name}.bias")
         return result
+
+    def _product(self, name: str, state: Floats) -> Floats:
+        """Rows times a stored matrix. Of a few words the matrix is nearly all there is to read: it stands in front."""
+        product: Floats = (self._tensor(name) @ state.T).T
+        return product
 
     def _norm(self, name: str, state: Floats) -> Floats:
         centred = state - state.mean(axis=1, keepdims=True)
