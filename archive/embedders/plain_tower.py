@@ -88,7 +88,8 @@ class PlainTextTower:
         cleaned = clean(text, self._description.cleaning)
         if self._pairs is not None and is_plain(cleaned):
             return np.array(self._pairs.encode(cleaned), np.int64)
-        return tokens([text], self._description, self._tokenizer)[0]
+        ids: NDArray[np.int64] = tokens([text], self._description, self._tokenizer)[0]
+        return ids
 
     def _row(self, ids: NDArray[np.int64]) -> Floats:
         """The row of one text, from its token ids (length,)."""
