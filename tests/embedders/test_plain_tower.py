@@ -5,11 +5,13 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
+from archive import parts
 from archive.embedders.byte_pairs import is_plain
 from archive.embedders.export import export_text_tower
 from archive.embedders.folder import OpenClipFolder, file_digest
@@ -17,8 +19,11 @@ from archive.embedders.openclip import load_towers
 from archive.embedders.plain_tower import PlainTextTower, Weights, of_folder
 from archive.embedders.text_tower import OnnxTextTower, tower_folder
 from archive.errors import WeightsMissing, WeightsRejected
+from archive.pairs import registry
 from archive.pairs.shelf import shipped_folder
 from archive.runtimes.kept import INT8
+from archive.settings import Settings
+from archive.types import Pair
 from archive.verified import Verified
 from tests.embedders.small_clip import SMALL_CLIP, WEIGHTS, random_towers
 from tests.embedders.strings import PAIRED
@@ -158,3 +163,21 @@ def test_weights_that_changed_since_are_refused(folder: Path, towers: Path, tmp_
     assert tower is not None
     with pytest.raises(WeightsRejected, match=WEIGHTS):
         tower.embed_text(["my keys"])
+
+
+def test_the_words_of_a_pulled_pair_are_computed_so_for_as_long_as_its_weights_are_there(
+    folder: Path, towers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = (registry.Weights(WEIGHTS, "", file_digest(folder / WEIGHTS), None, "MIT"),)
+    standard = registry.PAIRS["standard"]
+    small = replace(standard, name="small", embedder=replace(standard.embedder, name="tower", files=files))
+    monkeypatch.setattr(registry, "PAIRS", {"small": small})
+    settings = Settings(tmp_path / "home", tmp_path / "weights")
+    pulled = shutil.copytree(folder, settings.weights / "embedders" / "tower")
+    shutil.copytree(towers, settings.towers)
+    pair = Pair("small", "grid", OpenClipFolder(folder).space, 48, "small", "small")
+    assert isinstance(parts.words(pair, settings), PlainTextTower)
+    shutil.rmtree(pulled)
+    tower = parts.words(pair, settings)
+    assert isinstance(tower, OnnxTextTower)
+    np.testing.assert_allclose(tower.embed_text(["my keys"]), exported(folder, towers).embed_text(["my keys"]))
