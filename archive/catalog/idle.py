@@ -6,7 +6,6 @@ page in memory, so that nothing of a photo stays in it that was erased.
 
 from __future__ import annotations
 
-import os
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -26,8 +25,8 @@ class IdleConnections:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._waiting: list[tuple[Identity, sqlite3.Connection]] = []
-        self._taken: dict[int, Identity] = {}
+        self._waiting: list[tuple[Identity | None, sqlite3.Connection]] = []
+        self._taken: dict[int, Identity | None] = {}
 
     def take(self, path: Path, make: Callable[[], sqlite3.Connection]) -> sqlite3.Connection:
         """One to the file that is at the path now, outside a transaction: one that waits, or one made now."""
@@ -45,9 +44,13 @@ class IdleConnections:
 
     def give(self, connection: sqlite3.Connection) -> None:
         """Let one wait again that was taken."""
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        connection.execute("PRAGMA shrink_memory")
+        try:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            connection.execute("PRAGMA shrink_memory")
+        except BaseException:
+            self.drop(connection)
+            raise
         with self._lock:
             identity = self._taken.pop(id(connection))
             if len(self._waiting) < MOST:
@@ -69,6 +72,10 @@ class IdleConnections:
             self._waiting.clear()
 
 
-def _identity(path: Path) -> Identity:
-    state = os.stat(path)  # noqa: PTH116  (the path is asked for at each question)
+def _identity(path: Path) -> Identity | None:
+    """Which file stands there; None where there is none, which whoever opens it will tell."""
+    try:
+        state = path.stat()
+    except FileNotFoundError:
+        return None
     return state.st_dev, state.st_ino

@@ -102,7 +102,8 @@ class CatalogReader:
     def close(self) -> None:
         """Let go of the view, and of the file unless its connection waits for the next view."""
         if self._idle is not None:
-            self._idle.give(self._connection)
+            with archive_errors(self._place):
+                self._idle.give(self._connection)
         else:
             self._connection.close()
 
