@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from archive import asking, indexing, parts
+from archive import asking, bootstrap, indexing, parts
 from archive.catalog.idle import IdleConnections
 from archive.kept import Kept
 
@@ -36,11 +37,14 @@ class KeptParts:
         self._words: tuple[Pair, TextEmbedder] | None = None
         self._packs = Kept()
         self.idle = IdleConnections()
+        # One thread, which ends what it has begun before the process does. What goes wrong there is told by the next
+        # question, which meets the same.
+        self._afterwards = ThreadPoolExecutor(1, "afterwards")
 
     @property
     def supply(self) -> asking.Supply:
         """What `asking.ask` takes."""
-        return asking.Supply(self.index, self.words, self._packs, self.idle)
+        return asking.Supply(self.index, self.words, self._packs, self.idle, self._afterwards.submit)
 
     def index(self, settings: Settings, source: CatalogReader, pair_id: int, pair: Pair) -> VectorIndex:
         """The index of a pair, over the shards that the catalog names now."""
@@ -49,6 +53,20 @@ class KeptParts:
             if self._index is None or self._index[0] != manifest:
                 self._index = (manifest, indexing.index_to_ask(settings, source, pair_id, pair))
             return self._index[1].over(partial(source.vectors_of, (pair_id, pair)))
+
+    def warm(self, settings: Settings) -> None:
+        """Begin to load what every question needs, so that the first one does not wait for all of it.
+
+        Of photos nothing is kept: somebody may erase some before anybody asks.
+        """
+        self._afterwards.submit(self._load, settings)
+
+    def _load(self, settings: Settings) -> None:
+        with bootstrap.reading(settings, idle=self.idle) as reader:
+            if answering := reader.answering():
+                self.words(answering[1], settings).embed_text(["a photo"])
+                len(self.index(settings, reader, *answering))  # opens the shards
+        self.let_go()
 
     def let_go(self) -> None:
         """Drop all that is made of photos: some were erased, and a shard's file stays for as long as it is mapped."""

@@ -56,6 +56,11 @@ class Library:
         self._views = KeptPictures(VIEWS_KEPT)
         self._days: tuple[object, dict[date, int]] | None = None
 
+    def warm(self) -> None:
+        """Begin to load what every question needs; an archive without photos needs nothing."""
+        if bootstrap.is_begun(self.settings):
+            self._kept.warm(self.settings)
+
     def is_empty(self) -> bool:
         """Whether nothing was ever ingested."""
         if not bootstrap.is_begun(self.settings):
