@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 MOST = 6
 """Later photos whose pixels are compared: each takes about a tenth of a second."""
 
+LOOKED_THROUGH = 1024
+"""Later photos of which every frame is read: of so few the index would compare all segments, which are many more."""
+
 
 def by_pixels(originals: Originals) -> Compare:
     """A comparison that reads both photos. One whose original is lost tells nothing: `archive check` says that."""
@@ -51,8 +54,7 @@ def after(sighting: Sighting, later: Ids, scan: Scan, asked: Probes, compare: Co
     hit = sighting.hit
     if ordinal_of(hit.boxes[0].segment) == 0 or not len(later):
         return None  # a thing that is all of its photo has no place in it
-    places = scan.within(later).alike(hit.photo.id, sightings.SAME_VIEW)[:MOST]
-    photos = [photo for photo in scan.photos(number for number, _ in places).values() if photo.captured_at]
+    photos = [photo for photo in scan.photos(_same_view(hit.photo.id, later, scan)).values() if photo.captured_at]
     photos.sort(key=lambda photo: (photo.captured_at, photo.id))
     doubtful = _may_show(photos, scan, asked)
     there = gone = None
@@ -65,6 +67,20 @@ def after(sighting: Sighting, later: Ids, scan: Scan, asked: Probes, compare: Co
         elif spot is Spot.GONE and gone is None and photo.id not in doubtful:
             gone = photo
     return Since(there, gone, compared) if compared else None
+
+
+def _same_view(photo: int, later: Ids, scan: Scan) -> list[int]:
+    """The later photos whose whole frames are most like that of a photo, as far as they may show the same place."""
+    if len(later) > LOOKED_THROUGH:
+        return [number for number, _ in scan.within(later).alike(photo, sightings.SAME_VIEW)[:MOST]]
+    frames = scan.frames([photo, *later.tolist()])
+    if photo not in frames or len(frames) == 1:
+        return []
+    numbers = np.array(sorted(frames.keys() - {photo}))
+    likeness = np.stack([frames[number] for number in numbers.tolist()]) @ frames[photo]
+    order = np.lexsort((numbers, -likeness))[:MOST]
+    found: list[int] = numbers[order[likeness[order] >= sightings.SAME_VIEW]].tolist()
+    return found
 
 
 def _may_show(photos: list[Photo], scan: Scan, asked: Probes) -> set[int]:

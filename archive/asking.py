@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from archive import bootstrap, indexing, parts
@@ -11,6 +12,7 @@ from archive.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from archive.catalog.idle import IdleConnections
     from archive.catalog.reader import CatalogReader
     from archive.kept import Kept
     from archive.protocols import TextEmbedder, VectorIndex
@@ -20,11 +22,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Supply:
-    """Where a query gets what it works with: those of the composition root, or ones that keep what they made."""
+    """Where a query gets what it works with: those of the composition root, or ones that keep what they made.
+
+    What need not be done before the answer is handed to `later`, and done before it where there is none.
+    """
 
     index: Callable[[Settings, CatalogReader, int, Pair], VectorIndex]
     words: Callable[[Pair, Settings], TextEmbedder]
     kept: Kept | None = None
+    idle: IdleConnections | None = None
+    later: Callable[[Callable[[], object]], object] | None = None
 
 
 def ask(
@@ -53,12 +60,18 @@ def ask(
     from archive.pairs import shelf
     from archive.search import search
 
-    def remember(space: str, text: str, vector: Vectors) -> None:
-        remember_text(bootstrap.catalog_place(settings), settings.home, space, text, vector)
+    made = supply or Supply(indexing.index_to_ask, parts.words)
 
-    with bootstrap.reading(settings) as reader:
+    def remember(space: str, text: str, vector: Vectors) -> None:
+        place = bootstrap.catalog_place(settings)
+        note = partial(remember_text, place, settings.home, space, text, vector)
+        if made.later is None:
+            note()
+        else:
+            made.later(note)
+
+    with bootstrap.reading(settings, idle=made.idle) as reader:
         pair_id, pair = bootstrap.answering_pair(reader, settings)
-        made = supply or Supply(indexing.index_to_ask, parts.words)
         shown = reader.examples(pair_id, like_segments)
         if likes or like_hits:
             shown += _examples(likes, like_hits, reader, (pair_id, pair), settings)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from archive.catalog.driver import Place
+    from archive.catalog.idle import IdleConnections
     from archive.catalog.reader import CatalogReader
     from archive.catalog.writer import Catalog
     from archive.erasure import Places, Receipt
@@ -94,10 +95,13 @@ def writing(settings: Settings, patience: float = PATIENCE, *, briefly: bool = F
 
 
 @contextmanager
-def reading(settings: Settings, *, everyone: bool = False) -> Iterator[CatalogReader]:
+def reading(
+    settings: Settings, *, everyone: bool = False, idle: IdleConnections | None = None
+) -> Iterator[CatalogReader]:
     """The catalog as it is now, for reading; a writer may go on meanwhile.
 
-    Only what is of the wearers whose photos may be seen is there; with `everyone`, for upkeep alone, all of it.
+    Only what is of the wearers whose photos may be seen is there; with `everyone`, for upkeep alone, all of it. One of
+    the `idle` connections is used where that will do.
 
     Raises:
         UsageError: nobody is named, where many people's photos are.
@@ -107,7 +111,7 @@ def reading(settings: Settings, *, everyone: bool = False) -> Iterator[CatalogRe
 
     names = None if everyone else wearers.seen(settings)
     in_index = settings.cluster is not None and settings.cluster.vectors is not None
-    with CatalogReader.open(catalog_place(settings), Scope(names, in_index) if names else None) as reader:
+    with CatalogReader.open(catalog_place(settings), Scope(names, in_index) if names else None, idle) as reader:
         yield reader
 
 

@@ -50,22 +50,26 @@ def words(pair: Pair, settings: Settings) -> TextEmbedder:
     """The text half of a pair, without torch."""
     if pair.embedder_source in EMBEDDERS:
         return EMBEDDERS[pair.embedder_source]()
+    from archive.embedders import plain_tower
+    from archive.embedders.text_tower import OnnxTextTower, tower_folder
     from archive.pairs import registry, shelf
+    from archive.verified import Verified
 
+    verified = Verified(settings.home)
     if registry.is_shipped(pair.embedder_source):
-        from archive.embedders.plain_tower import PlainTextTower
-        from archive.verified import Verified
-
-        tower = PlainTextTower(shelf.shipped_folder(pair.embedder_source), Verified(settings.home))
+        tower = plain_tower.PlainTextTower(shelf.shipped_folder(pair.embedder_source), verified)
         if tower.space != pair.space:
             raise SpaceMismatch(
                 f"the pair {pair.name!r} that comes with this version is not the one that this archive was made with; "
                 "run `archive models use auto`, then `archive reembed`"
             )
         return tower
-    from archive.embedders.text_tower import OnnxTextTower, tower_folder
-
-    return OnnxTextTower(tower_folder(settings.towers, pair.space))
+    exported = tower_folder(settings.towers, pair.space)
+    if weights := shelf.text_weights(pair.embedder_source, settings.weights):
+        plain = plain_tower.of_folder(plain_tower.Weights(*weights), exported, pair.space, verified)
+        if plain is not None:
+            return plain
+    return OnnxTextTower(exported, verified)
 
 
 def looking(pair: Pair, settings: Settings) -> Looking:

@@ -24,7 +24,7 @@ import click
 import numpy as np
 
 from archive.catalog.candidates import vectors_of
-from archive.catalog.driver import sqlite_module
+from archive.catalog.driver import PAGE_SIZE, sqlite_module
 from archive.indexes.faiss_shards import FaissIndex
 from archive.sealing import LARGEST
 from archive.types import ORDINAL_BITS
@@ -82,7 +82,7 @@ class Store:
     def __init__(self, path: Path, dim: int) -> None:
         self._path, self._dim = path, dim
         self._connection = sqlite_module().connect(path, isolation_level=None)
-        for statement in ("PRAGMA page_size = 4096", "PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF"):
+        for statement in (f"PRAGMA page_size = {PAGE_SIZE}", "PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF"):
             self._connection.execute(statement)
         self._connection.execute(
             """CREATE TABLE packs (id INTEGER PRIMARY KEY AUTOINCREMENT, photo_id, pair_id, count, crc, boxes,

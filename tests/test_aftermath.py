@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from archive import parts
+from archive import aftermath, parts
 from archive import settings as archive_settings
 from archive.catalog.driver import connect_to_write
 from archive.photos.alignment import compare
@@ -95,9 +95,11 @@ def day(archive: Commands, folder: Path, **photos: tuple[int, Pixels]) -> None:
     assert archive("ingest", folder).code == 0
 
 
+@pytest.mark.parametrize("looked_through", [0, aftermath.LOOKED_THROUGH])
 def test_a_place_that_was_photographed_again_without_the_thing_is_the_evidence(
-    archive: Commands, tmp_path: Path
+    archive: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, looked_through: int
 ) -> None:
+    monkeypatch.setattr(aftermath, "LOOKED_THROUGH", looked_through)
     photos = {
         "mug": (0, desk(1, mug=True)),
         "soon": (5, desk(1)),

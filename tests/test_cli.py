@@ -127,3 +127,10 @@ def test_a_reader_that_hangs_up_is_no_error(archive: Commands, tmp_path: Path) -
     command = f"{sys.executable} -m archive models list | head -n 1"
     done = subprocess.run(["bash", "-c", command], cwd=CHECKOUT, capture_output=True, text=True, check=True)
     assert "Traceback" not in done.stderr
+
+
+def test_an_answer_that_a_full_disk_cut_off_is_no_success(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m archive query keys --home {tmp_path} --help > /dev/full"
+    done = subprocess.run(["bash", "-c", command], cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    assert done.returncode not in {0, 1}
+    assert "No space left" in done.stderr

@@ -10,10 +10,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from archive import asking, indexing, parts
+from archive.settings import resolve
+from archive.types import Query
 from tests import coloured_photos
 from tests.fakes import COLOURS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.commands import Commands
@@ -199,7 +203,6 @@ def test_saved_pictures_have_the_box_drawn(filled: Commands, tmp_path: Path) -> 
 
 
 def test_a_text_is_embedded_once(filled: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
-    from archive import parts
     from tests.fakes import ColourEmbedder
 
     asked: list[str] = []
@@ -213,6 +216,17 @@ def test_a_text_is_embedded_once(filled: Commands, monkeypatch: pytest.MonkeyPat
     first = filled("query", "red", "--json").object["hits"]
     assert filled("query", "red", "--json").object["hits"] == first
     assert asked == ["red"]
+
+
+@pytest.mark.usefixtures("filled")
+def test_what_can_wait_is_left_until_after_the_answer_and_then_spares_the_next_one(home: Path) -> None:
+    waiting: list[Callable[[], object]] = []
+    supply = asking.Supply(indexing.index_to_ask, parts.words, later=waiting.append)
+    assert asking.ask(Query("red"), resolve(home), supply=supply).hits
+    (note,) = waiting
+    assert note()
+    assert asking.ask(Query("red"), resolve(home), supply=supply).hits
+    assert waiting == [note]
 
 
 def test_words_need_no_quotes(filled: Commands) -> None:

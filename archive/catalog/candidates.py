@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from archive.catalog.halves import as_floats
 from archive.types import MAX_SEGMENTS, ORDINAL_BITS
 
 if TYPE_CHECKING:
@@ -44,14 +45,14 @@ def vectors_of(connection: sqlite3.Connection, pair_id: int, dim: int, segments:
     found = rows.fetchall()
     there = np.searchsorted(photos, np.fromiter((photo for photo, _ in found), np.int64, len(found)))
     held = np.fromiter((len(content) for _, content in found), np.intp, len(found)) // (2 * dim)
-    stored = np.frombuffer(b"".join(content for _, content in found), "<f2").reshape(-1, dim)
+    stored = np.frombuffer(b"".join(content for _, content in found), "<u2").reshape(-1, dim)
     # Where each photo's part begins among all that was read, and how long it is; nothing of those that are missing.
     offsets, lengths = np.zeros(len(photos), np.intp), np.zeros(len(photos), np.intp)
     offsets[there], lengths[there] = np.cumsum(held) - held, held
     owners = np.repeat(np.arange(len(photos)), ends - begins)
     steps = ordinals - ordinals[begins][owners]
     kept = steps < lengths[owners]
-    return _whole(segments[kept], stored[(offsets[owners] + steps)[kept]].astype(np.float32))
+    return _whole(segments[kept], as_floats(stored[(offsets[owners] + steps)[kept]]))
 
 
 def _whole(ids: Ids, vectors: Vectors) -> tuple[Ids, Vectors]:

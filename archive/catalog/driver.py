@@ -81,15 +81,19 @@ def connect_to_write(
     return _connect(path, "mode=rw", (*EVERY_CONNECTION, patience, *WRITING_CONNECTION, keys))
 
 
-def connect_to_read(path: Path) -> sqlite3.Connection:
-    """A connection that cannot write. It works on a read-only disk too."""
+def connect_to_read(path: Path, *, any_thread: bool = False) -> sqlite3.Connection:
+    """A connection that cannot write. It works on a read-only disk too.
+
+    With `any_thread` it may pass from one thread to another, which must not use it at the same time.
+    """
+    statements = (*EVERY_CONNECTION, "SELECT count(*) FROM sqlite_master")
     try:
-        return _connect(path, "mode=ro", (*EVERY_CONNECTION, "SELECT count(*) FROM sqlite_master"))
+        return _connect(path, "mode=ro", statements, any_thread=any_thread)
     except sqlite_module().OperationalError as error:
         if not _is_at_rest(path, error):
             raise
     # SQLite cannot make its -wal and -shm files here, and neither can a writer: the file cannot change.
-    return _connect(path, "mode=ro&immutable=1", EVERY_CONNECTION)
+    return _connect(path, "mode=ro&immutable=1", EVERY_CONNECTION, any_thread=any_thread)
 
 
 @contextmanager
@@ -126,10 +130,12 @@ def archive_error(error: BaseException, path: Path) -> ArchiveError:
     return ArchiveError(f"{path}: {error}; run: archive check")
 
 
-def _connect(path: Path, options: str, statements: Sequence[str]) -> sqlite3.Connection:
+def _connect(path: Path, options: str, statements: Sequence[str], *, any_thread: bool = False) -> sqlite3.Connection:
     # as_uri escapes the characters that mean something in a URI: % ? #
     uri = f"{path.absolute().as_uri()}?{options}"
-    connection: sqlite3.Connection = sqlite_module().connect(uri, uri=True, isolation_level=None)
+    connection: sqlite3.Connection = sqlite_module().connect(
+        uri, uri=True, isolation_level=None, check_same_thread=not any_thread
+    )
     try:
         for statement in statements:
             connection.execute(statement).fetchall()

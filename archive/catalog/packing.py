@@ -15,6 +15,7 @@ from zlib import crc32
 
 import numpy as np
 
+from archive.catalog.halves import as_floats
 from archive.errors import CatalogDamaged
 from archive.types import MAX_SEGMENTS, Pack
 
@@ -72,8 +73,8 @@ def decode_whole(packed: Sequence[tuple[int, PackedPack]], dim: int) -> list[Pac
     """
     boxes = np.frombuffer(b"".join(one.boxes for _, one in packed), "<u2").reshape(-1, 4).astype(np.int32)
     confidences = np.frombuffer(b"".join(one.confidences for _, one in packed), "<f2").astype(np.float32)
-    halves = np.frombuffer(b"".join(one.vectors for _, one in packed), "<f2").reshape(-1, dim)
-    vectors = _unit_rows(halves.astype(np.float32))
+    halves = np.frombuffer(b"".join(one.vectors for _, one in packed), "<u2").reshape(-1, dim)
+    vectors = _unit_rows(as_floats(halves))
     found, start = [], 0
     for photo_id, one in packed:
         end = start + one.count
@@ -89,7 +90,7 @@ def first_box(packed: PackedPack) -> tuple[int, ...]:
 
 def first_rows(beginnings: Iterable[bytes], dim: int) -> Vectors:
     """The unit rows (n, dim) that the beginnings of packs' vectors hold: those of the whole frames."""
-    return _unit_rows(np.frombuffer(b"".join(beginnings), "<f2").reshape(-1, dim).astype(np.float32))
+    return _unit_rows(as_floats(np.frombuffer(b"".join(beginnings), "<u2").reshape(-1, dim)))
 
 
 def _refuse_malformed(pack: Pack) -> None:

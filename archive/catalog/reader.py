@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from archive.catalog.driver import Place
+    from archive.catalog.idle import IdleConnections
     from archive.catalog.scoping import Scope
     from archive.sessions import SessionKey
     from archive.things import Thing
@@ -59,9 +60,16 @@ class CatalogReader:
     as it is open, the log of later commits cannot be truncated.
     """
 
-    def __init__(self, connection: sqlite3.Connection, place: Place, scope: Scope | None = None) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        place: Place,
+        scope: Scope | None = None,
+        idle: IdleConnections | None = None,
+    ) -> None:
         self._connection = connection
         self._place = place
+        self._idle = idle
         self._scope = scope
         self.wearers: tuple[int, ...] | None = None
         """Whose photos are seen, everybody else's being as if they were not there; None where all are."""
@@ -72,24 +80,32 @@ class CatalogReader:
         """Ids of the photos whose packs were met, were found altered, and were passed over."""
 
     @classmethod
-    def open(cls, place: Place, scope: Scope | None = None) -> Self:
+    def open(cls, place: Place, scope: Scope | None = None, idle: IdleConnections | None = None) -> Self:
         """Open the catalog at `place`, a file or a PostgreSQL; with a `scope`, only what is of its wearers is seen.
+
+        One of the `idle` connections to a file is used where all of it is seen, and waits again afterwards.
 
         Raises:
             ArchiveError: there is none, or an older version wrote it.
             CatalogTooNew: a later version wrote it.
         """
+        if scope is not None or not isinstance(place, Path):
+            idle = None
         with archive_errors(place):
-            connection = open_to_read(place)
+            connection = open_to_read(place, idle)
             try:
-                return cls(connection, place, scope)
+                return cls(connection, place, scope, idle)
             except BaseException:
                 connection.close()
                 raise
 
     def close(self) -> None:
-        """Let go of the view and the file."""
-        self._connection.close()
+        """Let go of the view, and of the file unless its connection waits for the next view."""
+        if self._idle is not None:
+            with archive_errors(self._place):
+                self._idle.give(self._connection)
+        else:
+            self._connection.close()
 
     def __enter__(self) -> Self:
         return self
@@ -97,7 +113,10 @@ class CatalogReader:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        if error is not None and self._idle is not None:
+            self._idle.drop(self._connection)
+        else:
+            self.close()
         if error is not None and (meant := meaning(error, self._place)):
             raise meant from error
 
@@ -304,18 +323,20 @@ def narrowed(connection: sqlite3.Connection, place: Place, wearers: tuple[int, .
     return connection
 
 
-def open_to_read(path: Place) -> sqlite3.Connection:
+def open_to_read(path: Place, idle: IdleConnections | None = None) -> sqlite3.Connection:
     """A connection inside a read transaction, to a catalog of the schema that this version reads."""
     if not isinstance(path, Path):
         return path.connect_to_read()
     if not path.exists():
         raise _no_archive(path)
-    connection = connect_to_read(path)
+    connection = idle.take(path, partial(connect_to_read, path, any_thread=True)) if idle else connect_to_read(path)
     try:
         # What is seen is fixed by the first read after this, which is that of the schema.
         connection.execute("BEGIN")
         _refuse_other_schema(connection, path)
     except BaseException:
+        if idle:
+            idle.drop(connection)
         connection.close()
         raise
     return connection

@@ -6,10 +6,13 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from archive.disk import sync
+from archive.embedders.byte_pairs import TABLE
 from archive.embedders.folder import file_digest
 from archive.embedders.quiet import quiet
-from archive.embedders.text_tower import DESCRIPTION, FILES, GRAPH, VOCABULARY, Description
+from archive.embedders.text_tower import DESCRIPTION, GRAPH, VOCABULARY, Description
 from archive.embedders.vocabulary import vocabulary_of
 from archive.errors import WeightsRejected
 
@@ -47,7 +50,9 @@ def export_text_tower(
             vocabulary.tokenizer.enable_padding(**padding | {"length": None})  # to the longest of a batch
         vocabulary.tokenizer.save(str(built / VOCABULARY))
         _export_graph(towers, padding["length"], built / GRAPH, free_length=free_length)
-        files = {name: file_digest(built / name) for name in FILES}
+        if vocabulary.pairs is not None:
+            np.save(built / TABLE, vocabulary.pairs)
+        files = {path.name: file_digest(path) for path in sorted(built.iterdir())}
         description = Description(space or folder.space, folder.dim, vocabulary.cleaning, vocabulary.zeroed, files)
         (built / DESCRIPTION).write_text(description.dumps(), encoding="utf-8")
         for place in (*built.iterdir(), built):
@@ -62,8 +67,9 @@ def _put(built: Path, target: Path) -> None:
     the damaged tower that stood there.
     """
     if target.is_dir():
-        for name in (*FILES, DESCRIPTION):
+        for name in sorted({path.name for path in built.iterdir()} - {DESCRIPTION}):
             (built / name).replace(target / name)
+        (built / DESCRIPTION).replace(target / DESCRIPTION)
         sync(target)
     else:
         built.rename(target)

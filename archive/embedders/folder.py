@@ -46,7 +46,11 @@ class OpenClipFolder:
     @cached_property
     def space(self) -> str:
         """Architecture, digest of the weights, digest of every setting: the same for each copy of the folder."""
-        return f"{self._name}@{file_digest(self.weights)[:12]}/{self._settings_digest()[:8]}"
+        return self.space_of(file_digest(self.weights))
+
+    def space_of(self, sha256: str) -> str:
+        """The space that it is if that is the digest of its weights."""
+        return f"{self._name}@{sha256[:12]}/{self._settings_digest()[:8]}"
 
     @property
     def vision(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ A tower is a folder that `archive.embedders.export` writes:
     text.onnx.data   the graph's weights, apart from it so that they are mapped into memory instead of copied;
                      a graph may take them from another file beside it instead
     tokenizer.json   the vocabulary in the format of Hugging Face's `tokenizers`, with truncation and padding
+    pairs.npy        where that is CLIP's, the same as a table; see `archive.embedders.byte_pairs`
 """
 
 from __future__ import annotations
@@ -20,16 +21,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from archive.embedders.cleaning import clean
-from archive.embedders.folder import file_digest
 from archive.embedders.processors import processors
 from archive.embedders.rows import unit_rows
 from archive.errors import WeightsMissing, WeightsRejected
+from archive.verified import has_digest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from archive.types import Ids, Vectors
+    from archive.verified import Verified
 
 FORMAT = 1
 DESCRIPTION = "tower.json"
@@ -70,15 +72,16 @@ def tower_folder(towers: Path, space: str) -> Path:
 
 
 class OnnxTextTower:
-    """An exported text tower. Its files are verified and read on first use.
+    """An exported text tower. Its files are verified, unless they were before, and read on first use.
 
     Raises:
         WeightsMissing: there is no tower in the folder.
         WeightsRejected: it was damaged or written by a newer version.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, verified: Verified | None = None) -> None:
         self._folder = folder
+        self._verified = verified
         self._description = read_description(folder)
 
     @property
@@ -101,7 +104,7 @@ class OnnxTextTower:
         return tokens(texts, self._description, self._loaded.tokenizer)
 
     def verify(self) -> None:
-        """Compare its files with their checksums.
+        """Compare its files with their checksums, but those that were verified before.
 
         Raises:
             WeightsRejected: one is missing or differs.
@@ -109,10 +112,10 @@ class OnnxTextTower:
         for name, expected in self._description.files.items():
             path = self._folder / name
             try:
-                found = file_digest(path)
+                whole = has_digest(path, expected, self._verified)
             except OSError as error:
                 raise WeightsRejected(f"{path} cannot be read; {REMEDY}") from error
-            if found != expected:
+            if not whole:
                 raise WeightsRejected(f"{path} is damaged; {REMEDY}")
 
     def _embed_batch(self, texts: Sequence[str]) -> Vectors:

@@ -8,10 +8,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from archive.embedders.byte_pairs import table
 from archive.embedders.cleaning import RULES
 from archive.errors import WeightsRejected
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from tokenizers import Tokenizer
 
     from archive.embedders.folder import OpenClipFolder
@@ -30,6 +33,8 @@ class Vocabulary(NamedTuple):
     tokenizer: Tokenizer
     cleaning: str
     zeroed: int | None
+    pairs: NDArray[np.uint32] | None = None
+    """The table of its byte pairs, where it is CLIP's own; see `archive.embedders.byte_pairs`."""
 
 
 def vocabulary_of(folder: OpenClipFolder) -> Vocabulary:
@@ -50,13 +55,14 @@ def vocabulary_of(folder: OpenClipFolder) -> Vocabulary:
             f"({', '.join(settings) or text.get('tokenizer_mode') or cleaning}); choose another embedder"
         )
     if not named:
-        return Vocabulary(_clip_tokenizer(context), cleaning, None)
+        tokenizer, pairs = _clip_tokenizer(context)
+        return Vocabulary(tokenizer, cleaning, None, pairs)
     tokenizer, separator = _named_tokenizer(folder, context)
     return Vocabulary(tokenizer, cleaning, separator if strip else None)
 
 
-def _clip_tokenizer(context: int) -> Tokenizer:
-    """CLIP's byte-pair encoding, from the vocabulary file that comes with open_clip."""
+def _clip_tokenizer(context: int) -> tuple[Tokenizer, NDArray[np.uint32]]:
+    """CLIP's byte-pair encoding, from the vocabulary file that comes with open_clip, and the table of its pairs."""
     from tokenizers import AddedToken, Regex, Tokenizer, models, pre_tokenizers, processors
 
     letters = _byte_letters()
@@ -76,7 +82,7 @@ def _clip_tokenizer(context: int) -> Tokenizer:
     )
     tokenizer.enable_truncation(context)
     tokenizer.enable_padding(length=context, pad_id=0, pad_token=names[0])
-    return tokenizer
+    return tokenizer, table(merges, vocabulary)
 
 
 def _byte_letters() -> list[str]:

@@ -143,6 +143,15 @@ def paths(name: str, folder: Path) -> tuple[Path | None, Path]:
     return (verified[0] if pair.segmenter.weights else None), embedder
 
 
+def text_weights(name: str, folder: Path) -> tuple[Path, str] | None:
+    """Where the embedder of a pair of that name would be, and the sha256 of its weights; None where nobody knows."""
+    if name not in registry.PAIRS:
+        return None
+    pair = registry.find(name)
+    pinned = [weights.sha256 for weights in pair.embedder.files if weights.sha256]
+    return (_embedder_folder(pair, folder), pinned[0]) if pinned else None
+
+
 def _places(pair: PairSpec, folder: Path) -> list[tuple[Weights, Path]]:
     segmenter = [(pair.segmenter.weights, folder / "segmenters")] if pair.segmenter.weights else []
     return segmenter + [(weights, _embedder_folder(pair, folder)) for weights in pair.embedder.files]

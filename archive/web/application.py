@@ -41,7 +41,7 @@ def application(settings: Settings, door: Door, hosts: Hosts) -> ASGIApp:
         openapi_url="/api/v1/openapi.json",
         docs_url=None,  # they would load scripts from another host
         redoc_url=None,
-        lifespan=_few_threads,
+        lifespan=lambda _app: _life(library),
         redirect_slashes=False,
     )
     app.include_router(api.routes(library))
@@ -54,8 +54,9 @@ def application(settings: Settings, door: Door, hosts: Hosts) -> ASGIApp:
 
 
 @asynccontextmanager
-async def _few_threads(_app: FastAPI) -> AsyncIterator[None]:
+async def _life(library: Library) -> AsyncIterator[None]:
     to_thread.current_default_thread_limiter().total_tokens = THREADS
+    library.warm()
     yield
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from archive import asking, indexing, parts
+from archive import asking, bootstrap, indexing, parts
+from archive.catalog.idle import IdleConnections
 from archive.kept import Kept
 
 if TYPE_CHECKING:
@@ -24,8 +26,8 @@ if TYPE_CHECKING:
 class KeptParts:
     """Index and text half, made once and kept while they hold; several threads may ask.
 
-    The catalog itself is opened for each question: that takes a millisecond, and a view that stayed open would keep
-    its log from being truncated. An index holds as long as the catalog names the same shards, so a new commit is seen
+    Each question has a view of the catalog of its own: one that stayed open would keep its log from being truncated. An
+    index holds as long as the catalog names the same shards, so a new commit is seen
     at once, and one that changes no shard costs nothing.
     """
 
@@ -34,11 +36,15 @@ class KeptParts:
         self._index: tuple[object, FaissIndex | MilvusIndex] | None = None
         self._words: tuple[Pair, TextEmbedder] | None = None
         self._packs = Kept()
+        self.idle = IdleConnections()
+        # One thread, which ends what it has begun before the process does. What goes wrong there is told by the next
+        # question, which meets the same.
+        self._afterwards = ThreadPoolExecutor(1, "afterwards")
 
     @property
     def supply(self) -> asking.Supply:
         """What `asking.ask` takes."""
-        return asking.Supply(self.index, self.words, self._packs)
+        return asking.Supply(self.index, self.words, self._packs, self.idle, self._afterwards.submit)
 
     def index(self, settings: Settings, source: CatalogReader, pair_id: int, pair: Pair) -> VectorIndex:
         """The index of a pair, over the shards that the catalog names now."""
@@ -48,11 +54,26 @@ class KeptParts:
                 self._index = (manifest, indexing.index_to_ask(settings, source, pair_id, pair))
             return self._index[1].over(partial(source.vectors_of, (pair_id, pair)))
 
+    def warm(self, settings: Settings) -> None:
+        """Begin to load what every question needs, so that the first one does not wait for all of it.
+
+        Of photos nothing is kept: somebody may erase some before anybody asks.
+        """
+        self._afterwards.submit(self._load, settings)
+
+    def _load(self, settings: Settings) -> None:
+        with bootstrap.reading(settings, idle=self.idle) as reader:
+            if answering := reader.answering():
+                self.words(answering[1], settings).embed_text(["a photo"])
+                len(self.index(settings, reader, *answering))  # opens the shards
+        self.let_go()
+
     def let_go(self) -> None:
         """Drop all that is made of photos: some were erased, and a shard's file stays for as long as it is mapped."""
         with self._making:
             self._index = None
         self._packs.let_go()
+        self.idle.let_go()
 
     def words(self, pair: Pair, settings: Settings) -> TextEmbedder:
         """The text half of a pair, with its weights in memory once they were used."""

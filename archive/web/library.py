@@ -56,11 +56,16 @@ class Library:
         self._views = KeptPictures(VIEWS_KEPT)
         self._days: tuple[object, dict[date, int]] | None = None
 
+    def warm(self) -> None:
+        """Begin to load what every question needs; an archive without photos needs nothing."""
+        if bootstrap.is_begun(self.settings):
+            self._kept.warm(self.settings)
+
     def is_empty(self) -> bool:
         """Whether nothing was ever ingested."""
         if not bootstrap.is_begun(self.settings):
             return True
-        with bootstrap.reading(self.settings) as reader:
+        with bootstrap.reading(self.settings, idle=self._kept.idle) as reader:
             return not reader.photos_earlier(None, 1)
 
     def ask(self, query: Query, like: Sequence[int] = (), *, is_last: bool = False) -> Answer:
@@ -107,43 +112,43 @@ class Library:
         """
         receipt = custody.forget(self.settings, self.to_forget(photo_ids), verify=False)
         self._kept.let_go()
-        with bootstrap.reading(self.settings) as reader:
+        with bootstrap.reading(self.settings, idle=self._kept.idle) as reader:
             self._views.hold_for(reader.state)
         return receipt
 
     def photo(self, photo_id: int) -> Photo | None:
         """The photo of that id."""
-        with bootstrap.reading(self.settings) as reader:
+        with bootstrap.reading(self.settings, idle=self._kept.idle) as reader:
             self._views.hold_for(reader.state)
             return reader.photos([photo_id]).get(photo_id)
 
     def segments(self, photo_id: int) -> list[Segment]:
         """Everything that the answering pair found in a photo, the whole frame first."""
-        with bootstrap.reading(self.settings) as reader:
+        with bootstrap.reading(self.settings, idle=self._kept.idle) as reader:
             answering = reader.answering()
             pack = reader.packs_of(answering[0], [photo_id]).get(photo_id) if answering else None
             return [pack.segment(ordinal) for ordinal in range(len(pack))] if pack else []
 
     def marks(self, photo_id: int) -> list[Mark]:
         """What may keep a photo from showing a thing, and ranks it lower."""
-        with bootstrap.reading(self.settings) as reader:
+        with bootstrap.reading(self.settings, idle=self._kept.idle) as reader:
             return reader.marks_of(photo_id)
 
     def page(self, place: Place | None, limit: int) -> PhotoPage:
         """A page of photos going back in time."""
-        with bootstrap.reading(self.settings) as reader:
+        with bootstrap.reading(self.settings, idle=self._kept.idle) as reader:
             photos = reader.photos_earlier(place, limit + 1)
         return PhotoPage(photos[:limit], Place.of(photos[limit - 1]) if len(photos) > limit else None)
 
     def around(self, photo: Photo, reach: int) -> Surroundings:
         """The photos around one in time."""
-        with bootstrap.reading(self.settings) as reader:
+        with bootstrap.reading(self.settings, idle=self._kept.idle) as reader:
             place = Place.of(photo)
             return Surroundings(reader.photos_earlier(place, reach)[::-1], reader.photos_later(place, reach))
 
     def days(self, now: datetime) -> dict[date, int]:
         """How many photos were taken on each day of the last year."""
-        with bootstrap.reading(self.settings) as reader:
+        with bootstrap.reading(self.settings, idle=self._kept.idle) as reader:
             seen = (reader.state.nonce, now.astimezone().date())
             if self._days is None or self._days[0] != seen:
                 self._days = (seen, reader.days(now - YEAR, now + timedelta(days=1)))
@@ -151,19 +156,19 @@ class Library:
 
     def cameras(self) -> list[str]:
         """The cameras' names; the first few where there are very many."""
-        with bootstrap.reading(self.settings) as reader:
+        with bootstrap.reading(self.settings, idle=self._kept.idle) as reader:
             return reader.cameras(CAMERAS_LISTED)
 
     def summary(self) -> tuple[Summary, str, int]:
         """What is in the archive, its uuid, and its generation."""
-        with bootstrap.reading(self.settings) as reader:
+        with bootstrap.reading(self.settings, idle=self._kept.idle) as reader:
             return reader.summary(), reader.state.uuid, reader.state.generation
 
     def progress(self) -> tuple[Progress | None, int]:
         """The ingest that is running, and how many photos there are by now."""
         if not bootstrap.is_begun(self.settings):
             return progress.read(self.settings.home), 0
-        with bootstrap.reading(self.settings) as reader:
+        with bootstrap.reading(self.settings, idle=self._kept.idle) as reader:
             return progress.read(self.settings.home), reader.photo_count()
 
     def thumbnail(self, photo_id: int) -> bytes | None:

@@ -12,6 +12,7 @@ import uvicorn
 
 from archive import running, wearers
 from archive.errors import ArchiveError, UsageError
+from archive.web import memory
 from archive.web.application import application
 from archive.web.behind import Behind, Quiet
 from archive.web.door import Door
@@ -52,6 +53,7 @@ def serve(settings: Settings, address: str, port: int, password: str | None, rea
         ArchiveError: the port is taken.
     """
     wearers.seen(settings)
+    memory.keep_freed()
     listening = _listen(address, port, password)
     with listening:
         port = listening.getsockname()[1]

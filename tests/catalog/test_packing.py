@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from archive.catalog.halves import as_floats
 from archive.catalog.packing import MAX_SIDE, PackedPack, decode_whole, encode, first_box, require_whole
 from archive.errors import CatalogDamaged
 from archive.types import MAX_SEGMENTS, Pack
@@ -123,3 +124,8 @@ def test_arrays_of_different_lengths_are_refused() -> None:
     good = pack()
     with pytest.raises(ValueError, match="one row for each"):
         encode(replace(good, confidences=good.confidences[:-1]), 1)
+
+
+def test_every_half_is_the_number_that_numpy_makes_of_it() -> None:
+    every = np.arange(1 << 16, dtype=np.uint16)
+    np.testing.assert_array_equal(as_floats(every.reshape(256, 256)).ravel(), every.view(np.float16).astype(np.float32))

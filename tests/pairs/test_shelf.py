@@ -165,3 +165,14 @@ def test_open_clip_builds_a_tower_of_the_size_of_its_weights(tmp_path: Path, nam
     size = embedder.files[0].size
     assert size is None or 0 < size - tensors < 100_000  # the header of a safetensors file
     assert tuple(preprocess.transforms[-1].mean) == embedder.preprocessing.mean
+
+
+def test_where_the_words_of_a_pair_come_from_is_known_without_reading_them(
+    tmp_path: Path, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert shelf.text_weights("tiny", tmp_path) == (tmp_path / "embedders" / "tower", source.sha256)
+    assert shelf.text_weights("/my/own/folder", tmp_path) is None
+    unpinned = replace(registry.PAIRS["tiny"].embedder.files[0], sha256=None)
+    pair = replace(registry.PAIRS["tiny"], embedder=replace(registry.PAIRS["tiny"].embedder, files=(unpinned,)))
+    monkeypatch.setattr(registry, "PAIRS", {"tiny": pair})
+    assert shelf.text_weights("tiny", tmp_path) is None

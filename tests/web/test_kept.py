@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from archive.web.kept import KeptPictures
+from typing import TYPE_CHECKING
+
+from archive import bootstrap
+from archive.web.kept import KeptParts, KeptPictures
+
+if TYPE_CHECKING:
+    from archive.settings import Settings
 
 
 def test_a_picture_is_made_once_while_the_archive_stays_as_it_is() -> None:
@@ -27,3 +33,14 @@ def test_the_picture_that_was_not_looked_at_for_longest_goes_first() -> None:
     for digest in ("a", "b", "a", "c"):
         kept.get(digest, lambda: b"first")
     assert [kept.get(digest, lambda: b"second") for digest in ("a", "b")] == [b"first", b"second"]
+
+
+def test_a_server_that_has_loaded_what_it_needs_holds_nothing_of_photos(filled: Settings) -> None:
+    kept = KeptParts()
+    kept._load(filled)
+    assert kept._index is None
+    assert kept._words is not None
+    with bootstrap.reading(filled) as reader:
+        answering = reader.answering()
+        assert answering is not None
+        assert kept._words[0] == answering[1]
