@@ -72,7 +72,8 @@ GOALS = {
         Goal("questions_per_s_8_clients", "questions a second, eight clients", 50),
     ),
     "benchmarks.durability": (
-        Goal("synced_ms_per_photo", "milliseconds that the catalog waits for the disk, of a photo", 1, at_most=True),
+        Goal("syncs_per_photo", "times that the catalog waits for the disk, of a photo", 1.1, at_most=True),
+        Goal("synced_ms_per_photo", "the same in milliseconds, with this disk", 1, at_most=True),
         Goal("written_growth", "bytes that a photo has written, at a hundredfold archive", 1.1, at_most=True),
         Goal("forgetting/invisible_ms", "milliseconds until a forgotten photo is found no more", 5, at_most=True),
     ),

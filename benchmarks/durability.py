@@ -9,6 +9,7 @@ forgetting  the milliseconds from the call until no query can find a photo, and 
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import statistics
@@ -39,22 +40,36 @@ SMALL, LARGE = 1_000, 100_000
 """Segments of the two archives."""
 
 FORGOTTEN = 21
+BARE = 101
 TRACED = "fsync,fdatasync,sync_file_range,syncfs,sync"
 _CALL = re.compile(r"\b(?:fsync|fdatasync|sync_file_range|syncfs|sync)\(.*<([0-9.]+)>$")
 
 
 def measure(*, full: bool) -> dict[str, object]:
-    """Every figure; times are of this disk, numbers of calls and bytes are not."""
+    """Every figure; times are of this disk and of who else uses it, numbers of calls and bytes are not."""
     photos = 1_000 if full else 400
     with TemporaryDirectory() as folder:
         small, large = (_adding(segments, photos, Path(folder)) for segments in (SMALL, LARGE))
         return {
             "adding": {str(SMALL): small, str(LARGE): large},
+            "bare_sync_ms": _bare_sync_ms(Path(folder)),
+            "syncs_per_photo": large["syncs_per_photo"],
             "synced_ms_per_photo": large["synced_ms_per_photo"],
             "written_growth": large["written_bytes_per_photo"] / small["written_bytes_per_photo"],
             "taking_in": _taking_in(60 if full else 20, Path(folder)),
             "forgetting": _forgetting(Path(folder)),
         }
+
+
+def _bare_sync_ms(folder: Path) -> float:
+    """What this disk takes now to force a few appended bytes down, at the median: the measure of all other times."""
+    taken = []
+    with (folder / "bare").open("ab") as file:
+        for _ in range(BARE):
+            file.write(bytes(4096))
+            file.flush()
+            taken.append(_ms(lambda: os.fsync(file.fileno())))
+    return statistics.median(taken)
 
 
 def _adding(segments: int, photos: int, folder: Path) -> dict[str, float]:
