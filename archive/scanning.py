@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from archive.ranking import Scores
     from archive.types import Ids, Match, Pack, Photo, Shard, Vectors
 
-FIRST_REACH = 128
+FIRST_REACH = 256
 """Segments asked of the index at first; four times as many until the answer can no longer change.
 
 The index reads the stored vectors of twice as many: of 1,024 it takes longer than all else that a question costs, and

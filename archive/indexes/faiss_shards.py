@@ -34,8 +34,8 @@ IVF_AT = 65_536
 milliseconds and is exact."""
 
 CANDIDATES = 96
-"""Rows whose stored vectors are compared for a short answer. Up to a limit of half of it all answers compare the same,
-so that a short answer is the beginning of a longer one; above it, twice the limit is compared."""
+"""Rows whose stored vectors are compared for a short answer. Up to a limit of two thirds of it all answers compare the
+same, so that a short answer is the beginning of a longer one; above it, half more than the limit is compared."""
 
 DEPTH = 64
 """Cells are read until they can hold none of so many best rows, or of the limit where that is more.
@@ -229,7 +229,7 @@ class FaissIndex:
         if self.stored and sum(left) <= EXACT_BELOW:
             every = [opened.content.ids if rows is None else opened.content.ids[rows] for opened, rows in shards]
             return _compared(np.concatenate(every), self.stored, query, limit)
-        count = max(CANDIDATES, 2 * limit)
+        count = _fewest(limit)
         while True:
             ids, scores = self._candidates(shards, query, count, limit, flat_scores)
             found = _compared(ids, self.stored, query, limit) if self.stored else nearest(ids, scores, limit)
@@ -255,7 +255,7 @@ class FaissIndex:
         cells = asked.first()
         first = read(cells)
         bar = _ranked(np.concatenate((first[1], flat_scores)), max(limit, DEPTH))
-        if len(first[0]) < count and count > max(CANDIDATES, 2 * limit):
+        if len(first[0]) < count and count > _fewest(limit):
             bar = -np.inf
         return nearest(*_joined([first, read(asked.others(bar, cells))]), count)
 
@@ -296,6 +296,11 @@ class FaissIndex:
             if stored and stored.mark == mark:
                 self._cells[mark.hex()] = engines.Cells(stored.training)
         return mark.hex() in self._cells
+
+
+def _fewest(limit: int) -> int:
+    """How many candidates are compared at the least."""
+    return max(CANDIDATES, limit + limit // 2)
 
 
 def _compared(ids: Ids, stored: Stored, query: Vectors, limit: int) -> Scored:
