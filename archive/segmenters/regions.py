@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from archive.types import Pixels
 
+AT_ONCE = 256
+"""Boxes that are compared with each other together."""
+
 
 def blue_first(pixels: Pixels) -> Pixels:
     """A copy in BGR, the order in which ultralytics takes arrays."""
@@ -32,16 +35,36 @@ def regions(boxes: NDArray[np.float32], confidences: NDArray[np.float32], pixels
 
 
 def distinct(boxes: NDArray[np.float32], overlap: float, limit: int) -> NDArray[np.intp]:
-    """Rows of boxes (n, 4), the surest first, that no surer one repeats with a greater IoU; at most `limit`."""
-    chosen: list[int] = []
-    rest = np.arange(len(boxes))
+    """Rows of boxes (n, 4), the surest first, that no surer one repeats with a greater IoU; at most `limit`.
+
+    A part of them at a time, against those that are chosen already: boxes behind the last one chosen are never met.
+    """
+    chosen = np.empty(0, np.intp)
     areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-    while len(rest) and len(chosen) < limit:
-        at, rest = rest[0], rest[1:]
-        chosen.append(at)
-        across, down = (
-            (np.minimum(boxes[at, 2:], boxes[rest, 2:]) - np.maximum(boxes[at, :2], boxes[rest, :2])).clip(0).T
-        )
-        shared = across * down
-        rest = rest[~(shared > overlap * (areas[at] + areas[rest] - shared))]
-    return np.array(chosen, dtype=np.intp)
+    for start in range(0, len(boxes), AT_ONCE):
+        rest = np.arange(start, min(start + AT_ONCE, len(boxes)))
+        rest = rest[~_repeated(boxes, areas, chosen, rest, overlap).any(axis=0)]
+        repeated = _repeated(boxes, areas, rest, rest, overlap)
+        first = np.ones(len(rest), bool)
+        for at in range(len(rest)):
+            first[at + 1 :] &= ~(first[at] & repeated[at, at + 1 :])
+        chosen = np.concatenate([chosen, rest[first]])
+        if len(chosen) >= limit:
+            break
+    return chosen[:limit]
+
+
+def _repeated(
+    boxes: NDArray[np.float32],
+    areas: NDArray[np.float32],
+    ones: NDArray[np.intp],
+    others: NDArray[np.intp],
+    overlap: float,
+) -> NDArray[np.bool_]:
+    """Whether the IoU of each of some boxes, by their rows, with each of others is greater: bool (ones, others)."""
+    left, top, right, bottom = boxes.T
+    across = np.minimum(right[ones, None], right[others]) - np.maximum(left[ones, None], left[others])
+    down = np.minimum(bottom[ones, None], bottom[others]) - np.maximum(top[ones, None], top[others])
+    shared = across.clip(0) * down.clip(0)
+    repeated: NDArray[np.bool_] = shared > overlap * (areas[ones, None] + areas[others] - shared)
+    return repeated

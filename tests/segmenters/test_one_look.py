@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from archive.embedders.pooling import overlaps
 from archive.errors import WeightsMissing, WeightsRejected
 from archive.pairs.shelf import shipped_folder
 from archive.segmenters.one_look import OneLookNetwork, OneLookSegmenter, sureness
-from archive.segmenters.regions import distinct
+from archive.segmenters.regions import AT_ONCE, distinct
 from tests.contracts.segmenter import SegmenterContract, still_life
 
 if TYPE_CHECKING:
@@ -95,3 +96,15 @@ def test_a_box_that_repeats_a_surer_one_is_left_out() -> None:
     assert distinct(boxes, 0.7, 10).tolist() == [0, 2]
     assert distinct(boxes, 0.7, 1).tolist() == [0]
     assert distinct(np.zeros((0, 4), np.float32), 0.7, 10).tolist() == []
+
+
+@pytest.mark.parametrize(("overlap", "limit"), [(0.3, 10_000), (0.7, 30), (0.9, 300)])
+def test_many_boxes_are_chosen_as_one_by_one(overlap: float, limit: int) -> None:
+    random = np.random.default_rng(7)
+    centre, half = random.uniform(0, 300, (3 * AT_ONCE + 5, 2)), random.uniform(5, 120, (3 * AT_ONCE + 5, 2))
+    boxes = np.concatenate([centre - half, centre + half], axis=1).astype(np.float32)
+    chosen: list[int] = []
+    for at, box in enumerate(boxes):
+        if len(chosen) < limit and not (overlaps(box, boxes[chosen]) > overlap).any():
+            chosen.append(at)
+    assert distinct(boxes, overlap, limit).tolist() == chosen
