@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 FIRST_REACH = 256
 """Segments asked of the index at first; four times as many until the answer can no longer change.
 
-The index reads the stored vectors of half more: of 1,024 it takes longer than all else that a question costs, and
+The index reads the stored vectors of twice as many: of 1,024 it takes longer than all else that a question costs, and
 most questions are answered by far fewer.
 """
 

@@ -34,8 +34,8 @@ IVF_AT = 65_536
 milliseconds and is exact."""
 
 CANDIDATES = 96
-"""Rows whose stored vectors are compared for a short answer. Up to a limit of two thirds of it all answers compare the
-same, so that a short answer is the beginning of a longer one; above it, half more than the limit is compared."""
+"""Rows whose stored vectors are compared for a short answer. Up to a limit of half of it all answers compare the
+same, so that a short answer is the beginning of a longer one; above it, twice the limit is compared."""
 
 DEPTH = 64
 """Cells are read until they can hold none of so many best rows, or of the limit where that is more.
@@ -300,7 +300,7 @@ class FaissIndex:
 
 def _fewest(limit: int) -> int:
     """How many candidates are compared at the least."""
-    return max(CANDIDATES, limit + limit // 2)
+    return max(CANDIDATES, 2 * limit)
 
 
 def _compared(ids: Ids, stored: Stored, query: Vectors, limit: int) -> Scored:
