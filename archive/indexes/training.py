@@ -106,8 +106,7 @@ class Grouped:
     def _places(self, rows: Vectors) -> NDArray[np.int64]:
         """The nearest of the centres in their grouped order."""
         looked_in = min(_GROUPS_LOOKED_IN, len(self._groups))
-        heights = rows @ self._groups.T - np.einsum("ij,ij->i", self._groups, self._groups) / 2
-        groups = np.argpartition(heights, -looked_in, axis=1)[:, -looked_in:].ravel()
+        groups = np.argpartition(_heights(rows, self._groups), -looked_in, axis=1)[:, -looked_in:].ravel()
         order = np.argsort(groups, kind="stable")
         looking = order // looked_in
         begins = np.searchsorted(groups[order], np.arange(len(self._groups) + 1))
@@ -181,9 +180,14 @@ def _clustered(rows: Vectors, count: int) -> Vectors:
 
 
 def _nearest(rows: Vectors, centres: Vectors) -> NDArray[np.int64]:
-    heights = rows @ centres.T - np.einsum("ij,ij->i", centres, centres) / 2
-    nearest: NDArray[np.int64] = heights.argmax(axis=1)
+    nearest: NDArray[np.int64] = _heights(rows, centres).argmax(axis=1)
     return nearest
+
+
+def _heights(rows: Vectors, centres: Vectors) -> Vectors:
+    """How near each row is to each centre: the nearest stands highest."""
+    heights: Vectors = rows @ centres.T - np.einsum("ij,ij->i", centres, centres) / 2
+    return heights
 
 
 def _means(rows: Vectors, owners: NDArray[np.int64], cells: int) -> Vectors:
