@@ -81,6 +81,11 @@ class VectorIndex(Protocol):
         ...
 
     @property
+    def nearness(self) -> float:
+        """How far what `reaching` says of a segment may lie from the cosine of its stored vector, but for a few."""
+        ...
+
+    @property
     def broken(self) -> Sequence[Shard]:
         """Shards of the manifest that it cannot search; the caller looks through their packs itself."""
         ...
@@ -106,6 +111,22 @@ class VectorIndex(Protocol):
         With `photos` (sorted photo ids) only their segments count, inside the search and not after it. `wearers` says
         whose segments are asked for, which makes an index that keeps wearers apart faster; one that does not may give
         those of others too, so the caller filters by `photos` as well where that matters.
+        """
+        ...
+
+    def reaching(
+        self,
+        vector: Vectors,
+        least: float,
+        limit: int,
+        photos: Ids | None = None,
+        wearers: Sequence[int] | None = None,
+    ) -> list[Match]:
+        """The segments that score `least` or more with a unit row (1, dim), best first, at most `limit`.
+
+        Some of the nearest stand there too where fewer score as much. Scores are as near as `nearness`, and segments
+        may be named that the catalog no longer has: it is for a caller who looks at the stored vectors himself, which
+        an index need not read. `photos` and `wearers` are those of `search`.
         """
         ...
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from archive.types import ScoredBox, Why, segment_id
+from archive.types import Box, ScoredBox, Why, segment_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -75,13 +75,20 @@ def fused(frame: NDArray[np.float32], segment: NDArray[np.float32]) -> NDArray[n
     return mixed
 
 
-def boxes(pack: Pack, probes: Probes) -> tuple[ScoredBox, ...]:
-    """The boxes that explain a photo's score, best first: its whole frame only where it has no other segment."""
-    cosines = probes.measure(pack.vectors).cosines
+def boxes(packs: Sequence[Pack], probes: Probes) -> list[tuple[ScoredBox, ...]]:
+    """Of each pack the boxes that explain its photo's score, best first; the whole frame's only where it is alone."""
+    if not packs:
+        return []
+    cosines = probes.measure(np.concatenate([pack.vectors for pack in packs])).cosines
+    ends = np.cumsum([len(pack) for pack in packs])
+    return [_boxes(pack, cosines[end - len(pack) : end]) for pack, end in zip(packs, ends.tolist(), strict=True)]
+
+
+def _boxes(pack: Pack, cosines: NDArray[np.float32]) -> tuple[ScoredBox, ...]:
     if len(cosines) == 1:
         return (_scored(pack, 0, cosines),)
-    order = cosines[1:].argsort(kind="stable")[::-1] + 1
-    near = [int(ordinal) for ordinal in order[:BOXES_SHOWN] if cosines[order[0]] - cosines[ordinal] <= BOX_MARGIN]
+    order = (cosines[1:].argsort(kind="stable")[::-1][:BOXES_SHOWN] + 1).tolist()
+    near = [ordinal for ordinal in order if cosines[order[0]] - cosines[ordinal] <= BOX_MARGIN]
     return tuple(_scored(pack, ordinal, cosines) for ordinal in near)
 
 
@@ -139,4 +146,5 @@ def _best_segment(
 
 
 def _scored(pack: Pack, ordinal: int, cosines: NDArray[np.float32]) -> ScoredBox:
-    return ScoredBox(segment_id(pack.photo_id, ordinal), pack.segment(ordinal).box, float(cosines[ordinal]))
+    box = Box(*pack.boxes[ordinal].tolist())
+    return ScoredBox(segment_id(pack.photo_id, ordinal), box, float(cosines[ordinal]))

@@ -24,23 +24,12 @@ if TYPE_CHECKING:
     from archive.ranking import Scores
     from archive.types import Ids, Match, Pack, Photo, Shard, Vectors
 
-FIRST_REACH = 256
-"""Segments asked of the index at first; four times as many until the answer can no longer change.
-
-The index reads the stored vectors of twice as many: of 1,024 it takes longer than all else that a question costs, and
-most questions are answered by far fewer.
-"""
-
 LAST_REACH = 1 << 16
+"""Segments that the index names at the most; a photo that has none of the nearest so many is not found."""
 
-ALIKE_REACH = 1024
-"""Segments asked of the index where photos of one place are looked for."""
-
-FIRST_SCORED = 64
-"""Photos below the bar that are read first, of those that the index names; then twice as many, while they matter."""
-
-NEARNESS = 0.01
-"""How far a score of the index may lie from the catalog's own: 8 bits for each number are some thousandths off."""
+LIKELY = 64
+LIKELIEST = 8
+"""Where no photo clears the bar: photos of which the frames are read, and of these the packs."""
 
 SAMPLED_PHOTOS = 512
 """Photos whose segments stand for the whole archive when a query's background is measured."""
@@ -99,9 +88,9 @@ class Scan:
         frame = self.frames([photo])[photo][np.newaxis]
         found = {pack.photo_id: float(pack.vectors[0] @ frame[0]) for pack in self._outside_shards(self._photos)}
         if len(self._index):
-            for match in self._search(frame, ALIKE_REACH):
-                if ordinal_of(match.segment) == 0:
-                    found[photo_of(match.segment)] = match.score
+            matches = self._reaching(frame, level)
+            named = {photo_of(match.segment) for match in matches if ordinal_of(match.segment) == 0}
+            found |= {other: float(row @ frame[0]) for other, row in self.frames(named - found.keys()).items()}
         near = [(other, cosine) for other, cosine in found.items() if cosine >= level]
         return sorted(near, key=lambda one: (-one[1], one[0]))
 
@@ -118,63 +107,45 @@ class Scan:
         return self.score((pack for _, pack in self._reader.packs(self._pair_id, photos=self._photos)), probes)
 
     def nearest(self, probes: Probes) -> Scores:
-        """Score the photos that can clear the bar or be the best of all.
+        """Score the photos that can clear the bar; where none can, those that are likely to be the best of all.
 
-        The index is asked for ever more segments until the last of them scores below both: no photo that it has not
-        named can then stand higher, since a photo's score is at most its best segment's.
+        The index names every segment that can clear it, and a photo's score is at most its best segment's. Below the
+        bar nothing is proved: of what was never there a thousand photos show about as little.
         """
         few = self._photos is not None and len(self._photos) <= SCANNED_WHOLE
         if few or len(self._index) == 0:
             return self.everything(probes)
         scores = self.score(self._outside_shards(self._photos), probes)
         bar = probes.background.score_at(verdicts.MAYBE_AT)
-        reach = FIRST_REACH
-        while True:
-            found = [self._search(row[np.newaxis], reach) for row in probes.rows]
-            scores = self._join_found(scores, found, probes, bar)
-            if reach >= LAST_REACH or any(len(matches) < reach for matches in found):
-                return scores
-            if max(matches[-1].score for matches in found) < _least(scores, bar):
-                return scores
-            reach *= 4
-
-    def _join_found(self, scores: Scores, found: list[list[Match]], probes: Probes, bar: float) -> Scores:
-        """Scores and those of the photos that the index has named, as far as they clear the bar or are best of all."""
-        named = _named(found, has_examples=probes.has_examples)
+        named = _named([self._reaching(row[np.newaxis], bar) for row in probes.rows], has_examples=probes.has_examples)
         named = named.only(~np.isin(named.photos, scores.photos))
-        clears = named.best >= bar - NEARNESS
-        scores = self._join(scores, named.photos[clears], probes)
-        return self._join_best(scores, named.only(~clears), probes)
-
-    def _join_best(self, scores: Scores, named: _Named, probes: Probes) -> Scores:
-        """Scores and those of named photos that may be better than all of them, the likeliest first.
-
-        Half of a score is the frame's, which is read first: it is little, and tells most of them off.
-        """
-        start, count = 0, FIRST_SCORED
-        while start < len(named.photos) and named.most[start] >= _best(scores):
-            some = named.only(slice(start, start + count))
-            photos = some.photos[self._most(some, probes) >= _best(scores)]
-            scores = self._join(scores, photos, probes)
-            start, count = start + count, 2 * count
-        return scores
-
-    def _most(self, named: _Named, probes: Probes) -> NDArray[np.float32]:
-        """The most that each photo can score, its frame being what it is."""
-        if probes.has_examples:
-            return named.most
-        frames = self.frames(named.photos.tolist())
-        present = np.array([photo in frames for photo in named.photos.tolist()], bool)
-        most = np.full(len(present), -np.inf, np.float32)
-        rows = np.array([frames[photo] for photo in named.photos[present].tolist()], np.float32)
-        if len(rows):
-            most[present] = ranking.fused(probes.measure(rows).unjudged, named.segment[present])
-        return np.where(np.isneginf(named.segment), named.most, most)
-
-    def _join(self, scores: Scores, photos: Ids, probes: Probes) -> Scores:
+        photos = self._that_matter(named, probes, bar - self._index.nearness)
         if not len(photos):
             return scores
         return ranking.join([scores, self.score(self.packs_of(photos.tolist()).values(), probes)])
+
+    def _reaching(self, vector: Vectors, least: float) -> list[Match]:
+        """The segments that may score so much with a unit row (1, dim), and some of the nearest."""
+        least -= self._index.nearness
+        return self._index.reaching(vector, least, LAST_REACH, self._photos, self._reader.wearers)
+
+    def _that_matter(self, named: _Named, probes: Probes, least: float) -> Ids:
+        """The photos of those named that can clear the bar; where none can, the likeliest to be the best of all.
+
+        Half of a score is the frame's, which is little to read and tells most of them off.
+        """
+        clears = named.best >= least
+        if clears.any() or probes.has_examples:
+            return named.photos[clears if clears.any() else slice(LIKELIEST)]
+        likely = named.only(slice(LIKELY))
+        frames = self.frames(likely.photos.tolist())
+        likely = likely.only(np.array([photo in frames for photo in likely.photos.tolist()], bool))
+        if not len(likely.photos):
+            return likely.photos
+        rows = np.array([frames[photo] for photo in likely.photos.tolist()], np.float32)
+        frame = probes.measure(rows).unjudged
+        fused = np.where(np.isneginf(likely.segment), frame, ranking.fused(frame, likely.segment))
+        return likely.photos[np.argsort(-fused, kind="stable")[:LIKELIEST]]
 
     def sample(self) -> Vectors:
         """Segments (n, dim) of photos spread evenly over the whole archive, whatever part of it is asked about.
@@ -203,9 +174,6 @@ class Scan:
     def _sampled(self) -> Vectors:
         packs = list(self._spread(self._reader.shards(self._pair_id))) or list(self._outside_shards(None))
         return np.concatenate([np.empty((0, self._index.dim), np.float32), *(pack.vectors for pack in packs)])
-
-    def _search(self, vector: Vectors, limit: int) -> list[Match]:
-        return self._index.search(vector, limit, self._photos, self._reader.wearers)
 
     def _spread(self, shards: list[Shard]) -> Iterator[Pack]:
         """Packs in runs at even distances over all that the shards cover."""
@@ -260,17 +228,15 @@ class _Named(NamedTuple):
 
     best     float32 (p,): their nearest segment of all
     segment  float32 (p,): their nearest segment but the frame; minus infinity where only the frame was named
-    most     float32 (p,): the most that they can score, if what was not named is no nearer than the last that was
     """
 
     photos: Ids
     best: NDArray[np.float32]
     segment: NDArray[np.float32]
-    most: NDArray[np.float32]
 
     def only(self, which: NDArray[np.bool_] | NDArray[np.intp] | slice) -> _Named:
         """Some of them."""
-        return _Named(self.photos[which], self.best[which], self.segment[which], self.most[which])
+        return _Named(self.photos[which], self.best[which], self.segment[which])
 
 
 def _named(found: list[list[Match]], *, has_examples: bool) -> _Named:
@@ -283,17 +249,7 @@ def _named(found: list[list[Match]], *, has_examples: bool) -> _Named:
     np.maximum.at(frame, places[is_frame], scores[is_frame])
     np.maximum.at(segment, places[~is_frame], scores[~is_frame])
     best = np.maximum(frame, segment)
-    # Of a photo with no segment but its frame, the frame is all of the score.
+    # Of a photo with no segment but its frame, the frame is all of the score. What was not named is at most the last.
     mixed = np.where(np.isneginf(segment), frame, ranking.fused(np.maximum(frame, np.float32(last)), segment))
-    named = _Named(photos, best, segment, best if has_examples else mixed)
-    return named.only(np.lexsort((-named.photos, -named.most)))
-
-
-def _best(scores: Scores) -> float:
-    """What the index must say of a photo at least for it to be better than all of these."""
-    return float(scores.fused.max(initial=-np.inf)) - NEARNESS
-
-
-def _least(scores: Scores, bar: float) -> float:
-    """What the index must say of a photo at least for it to matter: to clear the bar, or to be the best of all."""
-    return min(bar - NEARNESS, _best(scores))
+    most = best if has_examples else mixed
+    return _Named(photos, best, segment).only(np.lexsort((-photos, -most)))

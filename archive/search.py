@@ -127,7 +127,7 @@ def _answer(query: Query, searched: Searched, scores: Scores, scan: Scan, asked:
     wanted = sighted | (np.arange(len(listed)) < query.limit) | (query.sort is Sort.NEWEST)
     hits = _hits(listed, wanted, scores, scan, asked)
     seen = _sightings([hit for hit in hits if sighted[hit.rank - 1]], scan)
-    best = _hits(order[:1], np.ones(1, bool), scores, scan, asked)
+    best = _hits((listed if len(listed) else order)[:1], np.ones(1, bool), scores, scan, asked)
     shown = _sorted(hits, query.sort)[: query.limit]
     boxed = _boxed({hit.rank: hit for hit in [*best, *shown, *(one.hit for one in seen)]}, query, scan, asked)
     return Answer(
@@ -180,13 +180,10 @@ def _sorted(hits: list[Hit], sort: Sort) -> list[Hit]:
 def _boxed(hits: dict[int, Hit], query: Query, scan: Scan, asked: Probes) -> dict[int, Hit]:
     """The same hits by rank, with their boxes, and with their reasons where those were asked for."""
     packs = scan.packs_of(hit.photo.id for hit in hits.values())
+    boxes = ranking.boxes([packs[hit.photo.id] for hit in hits.values()], asked)
     return {
-        rank: replace(
-            hit,
-            boxes=ranking.boxes(packs[hit.photo.id], asked),
-            why=ranking.why(packs[hit.photo.id], asked) if query.explain else None,
-        )
-        for rank, hit in hits.items()
+        rank: replace(hit, boxes=shown, why=ranking.why(packs[hit.photo.id], asked) if query.explain else None)
+        for (rank, hit), shown in zip(hits.items(), boxes, strict=True)
     }
 
 

@@ -72,7 +72,7 @@ def test_the_default_stands_as_the_product_ranks(few: Path, kept: Path) -> None:
     for column, row in enumerate(rows):
         asked = probes.compose(Example("", row[np.newaxis]), (), (), sample)
         np.testing.assert_allclose(found.fused[:, column], ranking.score(packs, asked).fused, atol=1e-6)
-        box = ranking.boxes(packs[0], asked)[0].box
+        box = ranking.boxes(packs[:1], asked)[0][0].box
         assert tuple(packs[0].boxes[found.ordinal[0, column]]) == box
 
 

@@ -59,11 +59,17 @@ def test_nothing_to_score_is_no_error() -> None:
 
 
 def test_boxes_stand_best_first_and_leave_out_what_lies_far_below() -> None:
-    shown = ranking.boxes(pack(7, 0.9, 0.30, 0.31, 0.10), QUERY)
+    (shown,) = ranking.boxes([pack(7, 0.9, 0.30, 0.31, 0.10)], QUERY)
     assert [box.segment for box in shown] == [7 << 10 | 2, 7 << 10 | 1]
     assert shown[0].box == Box(0, 0, 12, 10)
 
 
+def test_boxes_of_many_packs_are_those_of_each() -> None:
+    packs = [pack(1, 0.9, 0.30), pack(2, 0.5), pack(3, 0.1, 0.2, 0.21)]
+    assert ranking.boxes(packs, QUERY) == [ranking.boxes([one], QUERY)[0] for one in packs]
+    assert ranking.boxes([], QUERY) == []
+
+
 def test_the_frame_is_the_box_only_where_there_is_no_other() -> None:
-    (only,) = ranking.boxes(pack(7, 0.5), QUERY)
+    ((only,),) = ranking.boxes([pack(7, 0.5)], QUERY)
     assert only.segment == 7 << 10

@@ -28,7 +28,7 @@ from archive.indexes.milvus_collection import (
     speaking,
 )
 from archive.indexes.milvus_filters import narrowings, numbered
-from archive.indexes.rows import checked, checked_query, matches, nearest
+from archive.indexes.rows import checked, checked_query, growing, matches, nearest
 from archive.types import ORDINAL_BITS, Shard
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from archive.indexes.milvus_collection import Address
     from archive.indexes.milvus_filters import Narrowing
+    from archive.indexes.rows import Scored
     from archive.types import Ids, Match, Vectors
 
 LARGEST = 16_384
@@ -94,6 +95,11 @@ class MilvusIndex:
     def dim(self) -> int:
         """Length of a vector."""
         return self._dim
+
+    @property
+    def nearness(self) -> float:
+        """What numbers of 16 bits and a server's own sums are off at the most."""
+        return 0.01
 
     @property
     def broken(self) -> list[Shard]:
@@ -162,10 +168,26 @@ class MilvusIndex:
         self, vector: Vectors, limit: int, photos: Ids | None = None, wearers: Sequence[int] | None = None
     ) -> list[Match]:
         """The nearest segments, best first, equal scores in order of id; the server gives at most 16,383."""
+        return matches(*self._search(vector, limit, photos, wearers))
+
+    def reaching(
+        self,
+        vector: Vectors,
+        least: float,
+        limit: int,
+        photos: Ids | None = None,
+        wearers: Sequence[int] | None = None,
+    ) -> list[Match]:
+        """The segments that score so much, and some of the nearest; the server gives at most 16,383."""
+        most = min(limit, MOST_MATCHES - 1)
+        found = growing(lambda count: self._search(vector, count, photos, wearers), least, most)
+        return matches(*found)
+
+    def _search(self, vector: Vectors, limit: int, photos: Ids | None, wearers: Sequence[int] | None) -> Scored:
         query = checked_query(vector, self._dim)
         limit = min(limit, MOST_MATCHES - 1)
         if limit <= 0 or len(self) == 0 or (wearers is not None and len(wearers) == 0):
-            return []
+            return np.empty(0, np.int64), np.empty(0, np.float32)
         ids, scores = np.empty(0, np.int64), np.empty(0, np.float32)
         with speaking(self._address):
             client = self._opened()
@@ -173,7 +195,7 @@ class MilvusIndex:
                 effort = self._effort(narrowing, None if photos is None else len(photos))
                 near_ids, near_scores = self._nearest(client, query, limit, narrowing.expression, effort)
                 ids, scores = np.concatenate((ids, near_ids)), np.concatenate((scores, near_scores))
-        return matches(*nearest(ids, scores, limit))
+        return nearest(ids, scores, limit)
 
     def sweep(self, keep: Collection[str]) -> None:
         """Delete rows of shards that are not named in `keep`: what a killed process leaves."""

@@ -9,12 +9,19 @@ import numpy as np
 from archive.types import ORDINAL_BITS, Match
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from archive.types import Ids, Vectors
 
+    Scored = tuple[Ids, NDArray[np.float32]]
+
 CHUNK = 16_384
 """Rows worked on at once, so that a pass over a large array needs little memory besides it."""
+
+FEW = 256
+"""Segments that are told of the nearest, however low they score."""
 
 UNIT_TOLERANCE = 1e-3
 """How far from 1 a row's length may be; a unit row that was stored as float16 stays well inside."""
@@ -75,7 +82,7 @@ def belonging_to(photos: Ids, ids: Ids) -> NDArray[np.bool_]:
     return np.cumsum(edges[:-1], dtype=np.int8).astype(np.bool_)
 
 
-def nearest(ids: Ids, scores: NDArray[np.float32], limit: int) -> tuple[Ids, NDArray[np.float32]]:
+def nearest(ids: Ids, scores: NDArray[np.float32], limit: int) -> Scored:
     """The `limit` best, best first; equal scores stand in order of id, so that the answer never depends on luck."""
     if len(ids) > limit:
         worst = np.partition(scores, len(scores) - limit)[len(scores) - limit]
@@ -83,6 +90,19 @@ def nearest(ids: Ids, scores: NDArray[np.float32], limit: int) -> tuple[Ids, NDA
         ids, scores = ids[reaching], scores[reaching]
     order = np.lexsort((ids, -scores))[:limit]
     return ids[order], scores[order]
+
+
+def growing(ask: Callable[[int], Scored], least: float, limit: int) -> Scored:
+    """The first of a search that names the nearest, as many as score `least` or more, and at least the nearest few.
+
+    `ask` tells so many of the nearest. It is asked for ever more, since most are answered by the first few.
+    """
+    count = min(FEW, limit)
+    while True:
+        ids, scores = ask(count)
+        if count >= limit or len(ids) < count or scores[-1] < least:
+            return ids, scores
+        count = min(4 * count, limit)
 
 
 def matches(ids: Ids, scores: NDArray[np.float32]) -> list[Match]:

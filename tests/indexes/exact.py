@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from archive import sealing
-from archive.indexes.rows import CHUNK, belonging_to, checked, checked_query, matches, nearest
+from archive.indexes.rows import CHUNK, belonging_to, checked, checked_query, growing, matches, nearest
 from archive.types import Shard
 
 if TYPE_CHECKING:
@@ -41,6 +41,11 @@ class ExactIndex:
         return self._dim
 
     @property
+    def nearness(self) -> float:
+        """None but for rounding."""
+        return 1e-6
+
+    @property
     def broken(self) -> list[Shard]:
         """Always empty: what is in memory can be searched."""
         return []
@@ -60,9 +65,23 @@ class ExactIndex:
         self, vector: Vectors, limit: int, photos: Ids | None = None, wearers: Sequence[int] | None = None
     ) -> list[Match]:
         """The nearest segments, best first; equal scores stand in order of id."""
+        return matches(*self._search(vector, limit, photos))
+
+    def reaching(
+        self,
+        vector: Vectors,
+        least: float,
+        limit: int,
+        photos: Ids | None = None,
+        wearers: Sequence[int] | None = None,
+    ) -> list[Match]:
+        """The segments that score so much, and some of the nearest."""
+        return matches(*growing(lambda count: self._search(vector, count, photos), least, limit))
+
+    def _search(self, vector: Vectors, limit: int, photos: Ids | None) -> tuple[Ids, NDArray[np.float32]]:
         query = checked_query(vector, self._dim)[0]
         if limit <= 0:
-            return []
+            return np.empty(0, np.int64), np.empty(0, np.float32)
         ids, scores = np.empty(0, np.int64), np.empty(0, np.float32)
         for block_ids, block_vectors in self._blocks.values():
             wanted = None if photos is None else np.flatnonzero(belonging_to(photos, block_ids))
@@ -70,7 +89,7 @@ class ExactIndex:
             block_ids = block_ids if wanted is None else block_ids[wanted]
             near_ids, near_scores = nearest(block_ids, block_scores, limit)
             ids, scores = np.concatenate((ids, near_ids)), np.concatenate((scores, near_scores))
-        return matches(*nearest(ids, scores, limit))
+        return nearest(ids, scores, limit)
 
 
 def _scores(vectors: Vectors, query: Vectors, wanted: NDArray[np.intp] | None) -> NDArray[np.float32]:
