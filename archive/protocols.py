@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from archive.errors import PhotoError
-    from archive.types import Box, Ids, Match, Pack, Pixels, Region, Shard, Vectors
+    from archive.types import Box, Ids, Match, Pack, Pixels, Reached, Region, Shard, Vectors
 
 
 class Segmenter(Protocol):
@@ -121,7 +121,7 @@ class VectorIndex(Protocol):
         limit: int,
         photos: Ids | None = None,
         wearers: Sequence[int] | None = None,
-    ) -> list[Match]:
+    ) -> Reached:
         """The segments that score `least` or more with a unit row (1, dim), best first, at most `limit`.
 
         Some of the nearest stand there too where fewer score as much. Scores are as near as `nearness`, and segments

@@ -10,7 +10,7 @@ import numpy as np
 from archive import ranking, verdicts
 from archive.errors import CatalogDamaged
 from archive.kept import Content, Found, Kept
-from archive.types import MAX_SEGMENTS, ORDINAL_BITS, ordinal_of, photo_of
+from archive.types import MAX_SEGMENTS, ORDINAL_BITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from archive.probes import Probes
     from archive.protocols import VectorIndex
     from archive.ranking import Scores
-    from archive.types import Ids, Match, Pack, Photo, Shard, Vectors
+    from archive.types import Ids, Pack, Photo, Reached, Shard, Vectors
 
 LAST_REACH = 1 << 16
 """Segments that the index names at the most; a photo that has none of the nearest so many is not found."""
@@ -88,8 +88,8 @@ class Scan:
         frame = self.frames([photo])[photo][np.newaxis]
         found = {pack.photo_id: float(pack.vectors[0] @ frame[0]) for pack in self._outside_shards(self._photos)}
         if len(self._index):
-            matches = self._reaching(frame, level)
-            named = {photo_of(match.segment) for match in matches if ordinal_of(match.segment) == 0}
+            segments = self._reaching(frame, level).segments
+            named = set((segments[_are_frames(segments)] >> ORDINAL_BITS).tolist())
             found |= {other: float(row @ frame[0]) for other, row in self.frames(named - found.keys()).items()}
         near = [(other, cosine) for other, cosine in found.items() if cosine >= level]
         return sorted(near, key=lambda one: (-one[1], one[0]))
@@ -124,7 +124,7 @@ class Scan:
             return scores
         return ranking.join([scores, self.score(self.packs_of(photos.tolist()).values(), probes)])
 
-    def _reaching(self, vector: Vectors, least: float) -> list[Match]:
+    def _reaching(self, vector: Vectors, least: float) -> Reached:
         """The segments that may score so much with a unit row (1, dim), and some of the nearest."""
         least -= self._index.nearness
         return self._index.reaching(vector, least, LAST_REACH, self._photos, self._reader.wearers)
@@ -239,13 +239,18 @@ class _Named(NamedTuple):
         return _Named(self.photos[which], self.best[which], self.segment[which])
 
 
-def _named(found: list[list[Match]], *, has_examples: bool) -> _Named:
-    segments = np.array([match.segment for matches in found for match in matches], np.int64)
-    scores = np.array([match.score for matches in found for match in matches], np.float32)
-    last = max((matches[-1].score for matches in found if matches), default=-np.inf)
+def _are_frames(segments: Ids) -> NDArray[np.bool_]:
+    frames: NDArray[np.bool_] = segments & (MAX_SEGMENTS - 1) == 0
+    return frames
+
+
+def _named(found: list[Reached], *, has_examples: bool) -> _Named:
+    segments = np.concatenate([one.segments for one in found])
+    scores = np.concatenate([one.scores for one in found])
+    last = max((float(one.scores[-1]) for one in found if len(one.scores)), default=-np.inf)
     photos, places = np.unique(segments >> ORDINAL_BITS, return_inverse=True)
     frame, segment = (np.full(len(photos), -np.inf, np.float32) for _ in range(2))
-    is_frame = segments & (MAX_SEGMENTS - 1) == 0
+    is_frame = _are_frames(segments)
     np.maximum.at(frame, places[is_frame], scores[is_frame])
     np.maximum.at(segment, places[~is_frame], scores[~is_frame])
     best = np.maximum(frame, segment)

@@ -214,6 +214,17 @@ class Match(NamedTuple):
     score: float
 
 
+class Reached(NamedTuple):
+    """Segments that an index names for their scores, as arrays: they may be thousands. Best first.
+
+    segments  int64 (n,)
+    scores    float32 (n,): near the inner product with the query
+    """
+
+    segments: Ids
+    scores: NDArray[np.float32]
+
+
 class Sort(StrEnum):
     """In which order hits stand; `newest` puts photos of unknown time last."""
 

@@ -14,7 +14,7 @@ from archive.disk import sync
 from archive.indexes import container, engines
 from archive.indexes.rows import FEW, belonging_to, checked, checked_query, growing, matches, nearest
 from archive.indexes.training import train
-from archive.types import Shard
+from archive.types import Reached, Shard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -188,19 +188,19 @@ class FaissIndex:
         limit: int,
         photos: Ids | None = None,
         wearers: Sequence[int] | None = None,
-    ) -> list[Match]:
+    ) -> Reached:
         """The segments that score so much, and some of the nearest; the codes of clustered shards decide alone.
 
         No more cells are read than can hold such segments, which for what was never seen are the first few.
         """
         query = checked_query(vector, self._dim)
         if limit <= 0:
-            return []
+            return Reached(*_joined([]))
         flat, clustered = self._wanted(photos)
         found = growing(lambda count: _flat(flat, query, count), least, limit)
         if clustered:
             found = nearest(*_joined([found, self._coded(clustered, query, least)]), limit)
-        return matches(*found)
+        return Reached(*found)
 
     def sweep(self, keep: Collection[str]) -> list[str]:
         """Erase the folder's files that are neither named in `keep` nor in use, and return their names.

@@ -29,7 +29,7 @@ from archive.indexes.milvus_collection import (
 )
 from archive.indexes.milvus_filters import narrowings, numbered
 from archive.indexes.rows import checked, checked_query, growing, matches, nearest
-from archive.types import ORDINAL_BITS, Shard
+from archive.types import ORDINAL_BITS, Reached, Shard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -177,11 +177,10 @@ class MilvusIndex:
         limit: int,
         photos: Ids | None = None,
         wearers: Sequence[int] | None = None,
-    ) -> list[Match]:
+    ) -> Reached:
         """The segments that score so much, and some of the nearest; the server gives at most 16,383."""
         most = min(limit, MOST_MATCHES - 1)
-        found = growing(lambda count: self._search(vector, count, photos, wearers), least, most)
-        return matches(*found)
+        return Reached(*growing(lambda count: self._search(vector, count, photos, wearers), least, most))
 
     def _search(self, vector: Vectors, limit: int, photos: Ids | None, wearers: Sequence[int] | None) -> Scored:
         query = checked_query(vector, self._dim)

@@ -177,12 +177,12 @@ class VectorIndexContract:
             true = dict(by_hand(ids, pictures, word, len(ids)))
             for least in np.quantile(list(true.values()), [0.5, 0.9, 0.99, 0.999]).tolist():
                 found = index.reaching(word, least - index.nearness, len(ids))
-                named = {match.segment for match in found}
+                named = set(found.segments.tolist())
                 reaching = {segment for segment, score in true.items() if score >= least}
-                assert len(named) == len(found)
+                assert len(named) == len(found.segments)
                 assert len(reaching - named) <= (0 if self.exact else 0.02 * len(reaching))
-                assert [match.score for match in found] == sorted((match.score for match in found), reverse=True)
-                off = np.array([abs(match.score - true[match.segment]) for match in found])
+                assert (np.diff(found.scores) <= 0).all()
+                off = np.abs(found.scores - np.array([true[segment] for segment in found.segments.tolist()]))
                 assert np.mean(off <= index.nearness) >= (1.0 if self.exact else 0.95)
 
     def test_where_nothing_reaches_a_score_the_nearest_few_are_named(self, new_index: NewIndex) -> None:
@@ -190,8 +190,8 @@ class VectorIndexContract:
         for word in words[:20, None]:
             best = by_hand(ids, pictures, word, 1)[0].segment
             found = index.reaching(word, 1.0, 1_000)
-            assert len(found) >= 64
-            assert best in [match.segment for match in found[:8]]
+            assert len(found.segments) >= 64
+            assert best in found.segments[:8]
 
     def test_segments_that_reach_a_score_are_those_of_the_filter_and_no_more_than_the_limit(
         self, new_index: NewIndex
@@ -201,16 +201,16 @@ class VectorIndexContract:
         within = np.isin(ids >> 10, photos)
         for word in words[:5, None]:
             found = index.reaching(word, -1.0, len(ids), photos)
-            assert {match.segment for match in found} == set(ids[within].tolist())
-            assert index.reaching(word, -1.0, 7, photos) == found[:7]
-            assert index.reaching(word, -1.0, 7, np.empty(0, np.int64)) == []
-        assert index.reaching(words[:1], -1.0, 0) == []
+            assert set(found.segments.tolist()) == set(ids[within].tolist())
+            assert index.reaching(word, -1.0, 7, photos).segments.tolist() == found.segments[:7].tolist()
+            assert len(index.reaching(word, -1.0, 7, np.empty(0, np.int64)).segments) == 0
+        assert len(index.reaching(words[:1], -1.0, 0).segments) == 0
 
     def test_an_index_of_nothing_finds_nothing(self, new_index: NewIndex) -> None:
         index = new_index(DIM)
         assert len(index) == 0
         assert index.search(random_rows(1, DIM, seed=1), 10) == []
-        assert index.reaching(random_rows(1, DIM, seed=1), 0.5, 10) == []
+        assert len(index.reaching(random_rows(1, DIM, seed=1), 0.5, 10).segments) == 0
 
     def test_a_filter_of_no_photo_finds_nothing(self, new_index: NewIndex) -> None:
         index = new_index(DIM)

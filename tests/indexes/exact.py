@@ -9,7 +9,7 @@ import numpy as np
 
 from archive import sealing
 from archive.indexes.rows import CHUNK, belonging_to, checked, checked_query, growing, matches, nearest
-from archive.types import Shard
+from archive.types import Reached, Shard
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,9 +74,9 @@ class ExactIndex:
         limit: int,
         photos: Ids | None = None,
         wearers: Sequence[int] | None = None,
-    ) -> list[Match]:
+    ) -> Reached:
         """The segments that score so much, and some of the nearest."""
-        return matches(*growing(lambda count: self._search(vector, count, photos), least, limit))
+        return Reached(*growing(lambda count: self._search(vector, count, photos), least, limit))
 
     def _search(self, vector: Vectors, limit: int, photos: Ids | None) -> tuple[Ids, NDArray[np.float32]]:
         query = checked_query(vector, self._dim)[0]
