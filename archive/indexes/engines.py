@@ -1,8 +1,9 @@
 """What faiss does for a shard: two kinds of index over row numbers, built once and read without a copy.
 
 flat       all rows as float16, which is how the catalog stores them: scores are exact
-clustered  rows in the cells of a training, half a byte for each dimension that it keeps: a search reads the cells that
-           can hold what is looked for, and scores are near
+clustered  rows in the cells of a training, as codes of half bytes: a search reads the cells that can hold what is
+           looked for, and scores are near. faiss's FastScan kernel reads them where they are mapped, which its own
+           files do not allow: the lists of an IndexIVFPQ hold blocks as the kernel wants them.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from archive.indexes import codes
 from archive.indexes.rows import CHUNK
 from archive.indexes.training import Grouped
 
@@ -32,11 +34,8 @@ Cells are read while this is above what was found. With 4 half as many are read,
 lie in those that are not (a million vectors, 6,800 cells).
 """
 
-RANGE_SAMPLE = 8_192
-"""Rows that the range of each coded dimension is taken from: the one in which the sixteen steps err least.
-
-From the smallest to the largest that occurs, 96 candidates would hold two more of a hundred true best less.
-"""
+_IN_ONE_LIST = 11
+"""faiss's way of searching, list by list for one query, that keeps many results."""
 
 _BYTES_AT_ONCE = 1 << 20
 
@@ -46,28 +45,39 @@ class Cells:
 
     def __init__(self, training: Training) -> None:
         self._training = training
+        self._leading = np.ascontiguousarray(training.middles[:, : training.spreads.shape[1]])
 
     def ask(self, query: Vectors) -> Asked:
         """The query as the coded rows see it, and what each cell can hold."""
         training = self._training
-        vector = np.ascontiguousarray(query[0] @ training.asks.T)
+        vector = training.asks @ query[0]
         leading = vector[: training.spreads.shape[1]]
-        near = training.middles @ vector + np.float32(query[0] @ training.mean)
-        heights = near + REACH * np.sqrt(training.spreads @ (leading * leading))
-        return Asked(vector[np.newaxis], near, heights)
+        base = float(query[0] @ training.mean)
+        heights = self._leading @ leading + REACH * np.sqrt(training.spreads @ (leading * leading)) + np.float32(base)
+        table, present = codes.tables(vector, training.steps)
+        return Asked(vector, table, base - present, training.middles, heights)
 
 
 class Asked(NamedTuple):
     """A query over cells.
 
-    vector   float32 (1, kept): what is multiplied with the codes
-    near     float32 (cells,): what a row at the middle of each scores
+    vector   float32 (kept,): what is multiplied with middles
+    table    float32 (subs, 16): what each step of the codes adds
+    base     what a row at the mean of all scores without what the table adds for being there
+    middles  float32 (cells, kept)
     heights  float32 (cells,): how high the best row of each is taken to score
     """
 
-    vector: Vectors
-    near: NDArray[np.float32]
+    vector: NDArray[np.float32]
+    table: NDArray[np.float32]
+    base: float
+    middles: Vectors
     heights: NDArray[np.float32]
+
+    def near(self, cells: NDArray[np.int64]) -> NDArray[np.float32]:
+        """What rows at the middle of some cells score without what the table adds for being there."""
+        found: NDArray[np.float32] = self.middles[cells] @ self.vector + np.float32(self.base)
+        return found
 
     def first(self) -> NDArray[np.int64]:
         """The numbers of the cells that can hold the best."""
@@ -94,27 +104,37 @@ def flat(vectors: Vectors) -> Any:  # noqa: ANN401  (faiss's types stay inside t
 
 
 def clustered(vectors: Vectors, training: Training) -> Any:  # noqa: ANN401
-    """A faiss index over the cells of a training, which it does not carry along."""
+    """The lists of a clustered shard, which do not carry the training along."""
     import faiss
 
-    cells, kept = training.middles.shape
-    middles = faiss.IndexFlatIP(kept)
-    middles.add(training.middles)
-    engine = faiss.IndexIVFScalarQuantizer(
-        middles, kept, cells, faiss.ScalarQuantizer.QT_4bit, faiss.METRIC_INNER_PRODUCT
-    )
-    places = Grouped(training.middles[:, : training.spreads.shape[1]])
-    coded, owners = _placed(vectors[:: max(1, len(vectors) // RANGE_SAMPLE)], training, places)
-    engine.sq.rangestat = faiss.ScalarQuantizer.RS_optim
-    engine.sq.train(coded - training.middles[owners])
+    cells, subs = len(training.middles), len(training.means)
+    engine = faiss.IndexIVFPQ(faiss.IndexFlatIP(subs), subs, cells, subs, 4, faiss.METRIC_INNER_PRODUCT)
     engine.is_trained = True
-    for start in range(0, len(vectors), CHUNK):
-        coded, owners = _placed(vectors[start : start + CHUNK], training, places)
-        rows = np.arange(start, start + len(coded), dtype=np.int64)
-        engine.add_core(len(coded), *map(faiss.swig_ptr, (coded, rows, owners)))
-        engine.ntotal = start + len(coded)
-    engine.quantizer = faiss.IndexFlatIP(kept)
+    engine.ntotal = len(vectors)
+    rows, owners = _coded(vectors, training)
+    order = np.argsort(owners, kind="stable")
+    edges = np.searchsorted(owners[order], np.arange(cells + 1))
+    for cell in np.flatnonzero(np.diff(edges)):
+        own = order[edges[cell] : edges[cell + 1]]
+        size = -(-len(own) // codes.BLOCK) * codes.BLOCK
+        padded, numbers = np.zeros((size, rows.shape[1]), np.uint8), np.full(size, -1, np.int64)
+        padded[: len(own)], numbers[: len(own)] = rows[own], own
+        packed = codes.packed(padded)
+        engine.invlists.add_entries(int(cell), size, faiss.swig_ptr(numbers), faiss.swig_ptr(packed))
     return engine
+
+
+def unread(engine: Any) -> int:  # noqa: ANN401
+    """How many bytes of the file of a clustered index stand before its blocks."""
+    import faiss
+
+    if not is_clustered(engine):
+        return 0
+    sizes: list[int] = []
+    faiss.write_index(engine, faiss.PyCallbackIOWriter(lambda content: sizes.append(len(content)), _BYTES_AT_ONCE))
+    each = engine.code_size + np.dtype(np.int64).itemsize
+    blocks: int = each * engine.invlists.compute_ntotal()
+    return sum(sizes) - blocks
 
 
 def write(engine: Any, file: HashedFile) -> None:  # noqa: ANN401
@@ -132,7 +152,8 @@ def read(content: NDArray[np.uint8]) -> Any:  # noqa: ANN401
     """
     import faiss
 
-    return faiss.read_index(faiss.ZeroCopyIOReader(faiss.swig_ptr(content), content.size))
+    engine = faiss.read_index(faiss.ZeroCopyIOReader(faiss.swig_ptr(content), content.size))
+    return _scanned(engine) if isinstance(engine, faiss.IndexIVFPQ) else engine
 
 
 def is_clustered(engine: Any) -> bool:  # noqa: ANN401
@@ -176,24 +197,41 @@ def read_cells(
     if len(cells) == 0:
         return np.empty(0, np.int64), np.empty(0, np.float32)
     cells = np.ascontiguousarray(cells)
-    near = asked.near[cells]
-    parameters = faiss.SearchParametersIVF(sel=_selector(wanted), nprobe=len(cells))
+    near = asked.near(cells)
+    selector = faiss.IDSelectorRange(0, engine.ntotal) if wanted is None else _selector(wanted)
+    parameters = faiss.SearchParametersIVF(sel=selector, nprobe=len(cells))
 
     def best(count: int) -> Found:
         rows, scores = np.empty(count, np.int64), np.empty(count, np.float32)
         pointers = map(faiss.swig_ptr, (cells, near, scores, rows))
         as_places = False
-        engine.search_preassigned_c(1, faiss.swig_ptr(asked.vector), count, *pointers, as_places, parameters)
+        engine.search_preassigned_c(1, faiss.swig_ptr(asked.table), count, *pointers, as_places, parameters)
         return rows, scores
 
-    return _to_an_edge(best, limit, engine.ntotal if wanted is None else int(np.count_nonzero(wanted)))
+    return _to_an_edge(best, limit, engine.ntotal if wanted is None else int(np.count_nonzero(wanted)), limit // 4)
 
 
-def _to_an_edge(best: Any, limit: int, selected: int) -> Found:  # noqa: ANN401
+def _scanned(lists: Any) -> Any:  # noqa: ANN401
+    """The kernel over the lists. Its query is the table of what each step adds."""
+    import faiss
+
+    subs, size = lists.pq.M, lists.pq.M * codes.STEPS
+    kind, own_lists = faiss.METRIC_INNER_PRODUCT, False
+    engine = faiss.IndexIVFPQFastScan(faiss.IndexFlatIP(size), size, lists.nlist, subs, 4, kind, codes.BLOCK, own_lists)
+    faiss.copy_array_to_vector(np.tile(np.eye(codes.STEPS, dtype=np.float32).ravel(), subs), engine.pq.centroids)
+    engine.by_residual = engine.is_trained = True
+    engine.implem = _IN_ONE_LIST
+    engine.ntotal = lists.ntotal
+    engine.replace_invlists(lists.invlists, own_lists)
+    engine.referenced_objects.append(lists)
+    return engine
+
+
+def _to_an_edge(best: Any, limit: int, selected: int, spare: int = 0) -> Found:  # noqa: ANN401
     """Faiss keeps any of several equal rows, so the edge is widened until it stands between two different scores."""
     if selected == 0:
         return np.empty(0, np.int64), np.empty(0, np.float32)
-    asked = min(limit + 1, selected)
+    asked = min(limit + 1 + spare, selected)
     while True:
         rows, scores = best(asked)
         found = int(np.count_nonzero(rows >= 0))
@@ -208,7 +246,14 @@ def _selector(wanted: NDArray[np.bool_] | None) -> Any:  # noqa: ANN401
     return None if wanted is None else faiss.IDSelectorBitmap(np.packbits(wanted, bitorder="little"))
 
 
-def _placed(vectors: Vectors, training: Training, places: Grouped) -> tuple[Vectors, NDArray[np.int64]]:
-    """What is coded of vectors, and the cell of each."""
-    coded: Vectors = np.ascontiguousarray((vectors - training.mean) @ training.codes.T)
-    return coded, places.nearest(coded)
+def _coded(vectors: Vectors, training: Training) -> tuple[codes.Codes, NDArray[np.int64]]:
+    """The half bytes of each vector, and its cell."""
+    places = Grouped(training.middles[:, : training.spreads.shape[1]])
+    rows = np.empty((len(vectors), len(training.means)), np.uint8)
+    owners = np.empty(len(vectors), np.int64)
+    for start in range(0, len(vectors), CHUNK):
+        chunk = slice(start, start + CHUNK)
+        projected: Vectors = np.ascontiguousarray((vectors[chunk] - training.mean) @ training.codes.T)
+        owners[chunk] = places.nearest(projected)
+        rows[chunk] = codes.coded(projected - training.middles[owners[chunk]], training.steps)
+    return rows, owners

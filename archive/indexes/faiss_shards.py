@@ -136,7 +136,8 @@ class FaissIndex:
         engine = engines.clustered(vectors, training.training) if training else engines.flat(vectors)
         name = container.new_shard_name(first, last)
         with container.durable(self._folder, name) as file:
-            container.write_head(file, ids, self._dim, training.mark if training else b"", engines.version())
+            mark = training.mark if training else b""
+            container.write_head(file, ids, self._dim, mark, engines.version(), engines.unread(engine))
             engines.write(engine, file)
         shard = Shard(name, file.sha256, file.size, len(ids), first, last)
         self._shards[name] = shard
