@@ -170,6 +170,9 @@ def _nearest(rows: Vectors, means: NDArray[np.float32]) -> Codes:
     import faiss
 
     subs, _, width = means.shape
+    if width == 1:  # faiss compares pairs six times as fast as single numbers
+        rows, means = (np.stack([one, np.zeros_like(one)], axis=-1) for one in (rows, means[:, :, 0]))
+        rows, width = rows.reshape(len(rows), -1), 2
     quantizer = faiss.ProductQuantizer(subs * width, subs, 4)
     faiss.copy_array_to_vector(np.ascontiguousarray(means).ravel(), quantizer.centroids)
     pairs = quantizer.compute_codes(np.ascontiguousarray(rows))
