@@ -90,20 +90,26 @@ def coded(rows: Vectors, steps: Steps) -> Codes:
     return codes
 
 
-def tables(vector: Vectors, steps: Steps) -> tuple[NDArray[np.float32], float]:
+def places(kept: int) -> NDArray[np.intp]:
+    """Which dimensions each sub-quantizer holds (subs, 8); `kept` stands for none."""
+    fine, parts = _laid_out(kept)
+    found = np.full((_count(fine, parts), WIDEST), kept)
+    found[: 2 * fine, 0] = np.tile(np.arange(fine), 2)
+    for part in parts:
+        dims = np.arange(part.dims.start, part.dims.stop)
+        found[part.subs, : part.width] = np.minimum(dims, kept).reshape(-1, part.width)
+    return found
+
+
+def tables(vector: Vectors, steps: Steps, held: NDArray[np.intp]) -> tuple[NDArray[np.float32], float]:
     """What each step adds to the product with a vector (kept,): float32 (subs, 16), and what is to be taken off again.
 
     That is what the last half byte of every row adds. faiss's kernel cannot tell a row that scores least from none, and
-    blocks are filled up with rows that have a zero there.
+    blocks are filled up with rows that have a zero there. `held` is `places`.
     """
-    fine, parts = _laid_out(len(vector))
-    laid = np.zeros((len(steps.means), WIDEST), np.float32)
-    laid[:fine, 0] = laid[fine : 2 * fine, 0] = vector[:fine]
-    for part in parts:
-        laid[part.subs, : part.width] = _columns(vector[np.newaxis], part).reshape(-1, part.width)
-    laid *= steps.stretches[:, np.newaxis]
-    table: NDArray[np.float32] = np.matmul(steps.means, laid[:, :, np.newaxis])[:, :, 0]
-    present = max(float(np.ptp(table, axis=1).max()), 1e-6)
+    parts = np.append(vector, np.float32(0))[held] * steps.stretches[:, np.newaxis]
+    table: NDArray[np.float32] = np.matmul(steps.means, parts[:, :, np.newaxis])[:, :, 0]
+    present = max(float((table.max(axis=1) - table.min(axis=1)).max()), 1e-6)
     table[-1, 1:] = present
     return table, present
 

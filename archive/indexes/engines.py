@@ -48,21 +48,21 @@ class Cells:
 
     def __init__(self, training: Training) -> None:
         self._training = training
-        near = training.spreads.shape[1]
-        self._leading = np.ascontiguousarray(training.middles[:, :near])
-        self._rest = training.middles[:, near:]
-        self._deviations = np.sqrt(training.spreads)
+        self._near = training.spreads.shape[1]
+        self._leading = np.concatenate([training.middles[:, : self._near], REACH * np.sqrt(training.spreads)], axis=1)
+        self._rest = training.middles[:, self._near :]
+        self._places = codes.places(len(training.codes))
 
     def ask(self, query: Vectors) -> Asked:
         """The query as the coded rows see it, and what each cell can hold."""
         training = self._training
         vector = training.asks @ query[0]
-        leading, rest = np.split(vector, [self._leading.shape[1]])
+        leading, rest = vector[: self._near], vector[self._near :]
         base = float(query[0] @ training.mean)
-        heights = self._leading @ leading + REACH * (self._deviations @ np.abs(leading)) + np.float32(base)
+        heights = self._leading @ np.concatenate([leading, np.abs(leading)]) + np.float32(base)
         refined = _highest(heights, REFINED)
         heights[refined] += self._rest[refined] @ rest
-        table, present = codes.tables(vector, training.steps)
+        table, present = codes.tables(vector, training.steps, self._places)
         return Asked(vector, table, base - present, training.middles, heights)
 
 
