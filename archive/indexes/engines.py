@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from archive.indexes import codes
-from archive.indexes.rows import CHUNK
+from archive.indexes.rows import CHUNK, floats
 from archive.indexes.training import Grouped
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from archive.indexes.container import HashedFile, Training
-    from archive.types import Vectors
+    from archive.types import Halves, Vectors
 
     Found = tuple[NDArray[np.int64], NDArray[np.float32]]
 
@@ -107,18 +107,18 @@ class SomeCells(NamedTuple):
     near: NDArray[np.float32]
 
 
-def flat(vectors: Vectors) -> Any:  # noqa: ANN401  (faiss's types stay inside the adapter)
+def flat(vectors: Vectors | Halves) -> Any:  # noqa: ANN401  (faiss's types stay inside the adapter)
     """A faiss index that compares every row."""
     import faiss
 
     dim = vectors.shape[1]
     engine = faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
     for start in range(0, len(vectors), CHUNK):
-        engine.add(vectors[start : start + CHUNK])
+        engine.add(floats(vectors[start : start + CHUNK]))
     return engine
 
 
-def clustered(vectors: Vectors, training: Training) -> Any:  # noqa: ANN401
+def clustered(vectors: Vectors | Halves, training: Training) -> Any:  # noqa: ANN401
     """The lists of a clustered shard, which do not carry the training along."""
     import faiss
 
@@ -266,14 +266,14 @@ def _selector(wanted: NDArray[np.bool_] | None) -> Any:  # noqa: ANN401
     return None if wanted is None else faiss.IDSelectorBitmap(np.packbits(wanted, bitorder="little"))
 
 
-def _coded(vectors: Vectors, training: Training) -> tuple[codes.Codes, NDArray[np.int64]]:
+def _coded(vectors: Vectors | Halves, training: Training) -> tuple[codes.Codes, NDArray[np.int64]]:
     """The half bytes of each vector, and its cell."""
     places = Grouped(training.middles[:, : training.spreads.shape[1]])
     rows = np.empty((len(vectors), len(training.means)), np.uint8)
     owners = np.empty(len(vectors), np.int64)
     for start in range(0, len(vectors), CHUNK):
         chunk = slice(start, start + CHUNK)
-        projected: Vectors = np.ascontiguousarray((vectors[chunk] - training.mean) @ training.codes.T)
+        projected: Vectors = np.ascontiguousarray((floats(vectors[chunk]) - training.mean) @ training.codes.T)
         owners[chunk] = places.nearest(projected)
         rows[chunk] = codes.coded(projected - training.middles[owners[chunk]], training.steps)
     return rows, owners

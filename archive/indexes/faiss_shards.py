@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from archive.types import Ids, Match, Vectors
+    from archive.types import Halves, Ids, Match, Vectors
     from archive.verified import Verified
 
     Stored = Callable[[Ids], tuple[Ids, Vectors]]
@@ -121,7 +121,7 @@ class FaissIndex:
         self._healthy()
         return [shard for name, shard in self._shards.items() if self._opened.get(name) is None]
 
-    def add(self, ids: Ids, vectors: Vectors, packs: tuple[int, int], wearers: Ids | None = None) -> Shard:
+    def add(self, ids: Ids, vectors: Vectors | Halves, packs: tuple[int, int], wearers: Ids | None = None) -> Shard:
         """Build one shard file, on the disk when this returns. `vectors` may be a mapped file: it is read in parts.
 
         Raises:
@@ -260,7 +260,7 @@ class FaissIndex:
             bar = -np.inf
         return nearest(*_joined([first, read(asked.others(bar, cells))]), count)
 
-    def _learn(self, vectors: Vectors, packs: tuple[int, int]) -> container.StoredTraining:
+    def _learn(self, vectors: Vectors | Halves, packs: tuple[int, int]) -> container.StoredTraining:
         """The training that all clustered shards of the folder share, from the first vectors that need it."""
         words = self._words() if self._words else np.empty((0, self._dim), np.float32)
         lesson = container.Lesson(len(vectors), *packs)

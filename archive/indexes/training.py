@@ -15,12 +15,12 @@ import numpy as np
 
 from archive.indexes.codes import kept, learn
 from archive.indexes.container import Training
-from archive.indexes.rows import CHUNK
+from archive.indexes.rows import CHUNK, floats
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from archive.types import Vectors
+    from archive.types import Halves, Vectors
 
     Square = NDArray[np.float64]
 
@@ -53,9 +53,9 @@ _ITERATIONS = 6
 _SEED = 20
 
 
-def train(vectors: Vectors, words: Vectors) -> Training:
+def train(vectors: Vectors | Halves, words: Vectors) -> Training:
     """Learn from unit rows of pictures (n, dim) and of words (m, dim); the same rows give the same training."""
-    sample = _sample(vectors, SAMPLE)
+    sample = floats(vectors[_some(len(vectors), SAMPLE)])
     mean = sample.mean(axis=0)
     centred = sample - mean
     codes, asks = _balanced(_moment(centred), _asked(words, sample.shape[1]))
@@ -65,7 +65,8 @@ def train(vectors: Vectors, words: Vectors) -> Training:
     middles = _means(coded, owners, len(cells))
     leading = coded[:, : cells.near]
     spreads = np.maximum(_means(leading**2, owners, len(cells)) - middles[:, : cells.near] ** 2, 0)
-    steps = learn(_sample(coded - middles[owners], CODED_SAMPLE))
+    some = _some(len(coded), CODED_SAMPLE)
+    steps = learn(coded[some] - middles[owners[some]])
     parts = (mean, codes, asks, middles, spreads, *steps)
     return Training(*(np.ascontiguousarray(part, np.float32) for part in parts))
 
@@ -199,9 +200,8 @@ def _means(rows: Vectors, owners: NDArray[np.int64], cells: int) -> Vectors:
     return means
 
 
-def _sample(rows: Vectors, most: int) -> Vectors:
-    if len(rows) <= most:
-        return rows
-    chosen = np.random.default_rng(_SEED).choice(len(rows), most, replace=False, shuffle=False)
-    sample: Vectors = rows[np.sort(chosen)]
-    return sample
+def _some(rows: int, most: int) -> slice | NDArray[np.int64]:
+    """Which rows are learned from: all, or so many of them."""
+    if rows <= most:
+        return slice(None)
+    return np.sort(np.random.default_rng(_SEED).choice(rows, most, replace=False, shuffle=False))

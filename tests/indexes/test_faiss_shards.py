@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from archive.types import Ids, Shard, Vectors
+    from archive.types import Halves, Ids, Shard, Vectors
     from tests.contracts.vector_index import NewIndex
 
 DIM = 16
@@ -69,7 +69,7 @@ class TestCodesDecideWhichAreCompared(VectorIndexContract):
 class MixedIndex(StoredIndex):
     """An archive that grew: its first shard is flat, and those that follow are clustered."""
 
-    def add(self, ids: Ids, vectors: Vectors, packs: tuple[int, int], wearers: Ids | None = None) -> Shard:
+    def add(self, ids: Ids, vectors: Vectors | Halves, packs: tuple[int, int], wearers: Ids | None = None) -> Shard:
         """Build the shard; from now on the others are large."""
         shard = super().add(ids, vectors, packs, wearers)
         self._ivf_at = 1
@@ -459,6 +459,18 @@ def many(folder: Path, rows: int = 4_000, shards: int = 1) -> tuple[StoredIndex,
     index, ids, part = StoredIndex(folder, 32, ivf_at=1), segments(rows), rows // shards
     spans = [slice(part * number, part * (number + 1)) for number in range(shards)]
     return index, [index.add(ids[span], pictures[span], (n * 900 + 1, n * 900 + 900)) for n, span in enumerate(spans)]
+
+
+@pytest.mark.parametrize("ivf_at", [1, 10**6])
+def test_rows_that_are_given_as_halves_are_found_as_the_same_numbers_are(tmp_path: Path, ivf_at: int) -> None:
+    pictures, _ = clustered_rows(2_000, 32, concepts=200, seed=4)
+    halves = pictures.astype(np.float16)
+    found = []
+    for name, rows in (("halves", halves), ("floats", halves.astype(np.float32))):
+        index = FaissIndex(tmp_path / name, 32, ivf_at=ivf_at)
+        index.add(segments(2_000), rows, (1, 400))
+        found.append(index.search(random_rows(1, 32, seed=3), 50))
+    assert found[0] == found[1]
 
 
 def test_growth_never_trains_anew(tmp_path: Path) -> None:
