@@ -43,7 +43,7 @@ _IN_REGISTER = np.array([0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15])
 class Steps(NamedTuple):
     """What half bytes stand for.
 
-    means      float32 (subs, 16, 8): the nearest to a row's part gives its half byte; what a part lacks is zero
+    means      float32 (subs, 16, 8): the nearest to a row's part gives its half byte; what a part lacks is one
     stretches  float32 (subs,): how much longer than that a part is taken to be
     """
 
@@ -68,7 +68,7 @@ def learn(rows: Vectors) -> Steps:
     """The steps for rows like these (n, kept), which are what vectors are beyond the middles of their cells."""
     rows = np.resize(rows, (max(len(rows), STEPS), rows.shape[1]))
     fine, parts = _laid_out(rows.shape[1])
-    means = np.zeros((_count(fine, parts), STEPS, WIDEST), np.float32)
+    means = np.ones((_count(fine, parts), STEPS, WIDEST), np.float32)
     stretches = np.ones(len(means), np.float32)
     means[: 2 * fine, :, 0] = _even_steps(rows[:, :fine])
     for part in parts:
@@ -105,7 +105,7 @@ def tables(vector: Vectors, steps: Steps, held: NDArray[np.intp]) -> tuple[NDArr
     """What each step adds to the product with a vector (kept,): float32 (subs, 16), and what is to be taken off again.
 
     That is what the last half byte of every row adds. faiss's kernel cannot tell a row that scores least from none, and
-    blocks are filled up with rows that have a zero there. `held` is `places`.
+    blocks are filled up with rows that have a zero there instead. `held` is `places`.
     """
     parts = np.append(vector, np.float32(0))[held] * steps.stretches[:, np.newaxis]
     table: NDArray[np.float32] = np.matmul(steps.means, parts[:, :, np.newaxis])[:, :, 0]

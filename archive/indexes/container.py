@@ -5,8 +5,8 @@ A shard file, little-endian:
     header   64 bytes: magic, version, dim, count, nonce of the file, the first half of the sha256 of the training that
              it needs (zeros: none), and the version of faiss that wrote the engine
     ids      int64 (count,): segment ids in ascending order; faiss knows only their row numbers
-    padding  zeros, so many that what the engine reads in blocks stands at multiples of 64
-    engine   the faiss index, up to the end of the file; its first byte is not zero
+    padding  so many bytes of 255 (0 in versions before 4) that the engine's blocks of codes stand at multiples of 64
+    engine   the faiss index, up to the end of the file; its first byte is another
 
 What clustered shards share, their training, is a file named by its sha256: a header of 64 bytes (magic, version, dim,
 kept, near, cells, subs; rows, first and last pack that it was learned from), then the arrays of `Training` in their
@@ -52,6 +52,7 @@ PARTIAL_SUFFIX = ".partial"
 _HEADER = struct.Struct("<8sIIQ16s16s8s")
 _TRAINING_HEADER = struct.Struct("<8sIIIIIIQQQ8x")
 _ALIGNMENT = 64
+_PADDING = b"\xff"
 
 
 class HashedFile:
@@ -165,7 +166,7 @@ def write_head(file: HashedFile, ids: Ids, dim: int, training: bytes, engine_ver
     version = engine_version.encode()[:8]
     file.write(_HEADER.pack(MAGIC, VERSION, dim, len(ids), secrets.token_bytes(16), training, version))
     file.write(np.ascontiguousarray(ids, dtype="<i8").data.cast("B"))
-    file.write(bytes(-(file.size + unread) % _ALIGNMENT))
+    file.write(_PADDING * (-(file.size + unread) % _ALIGNMENT))
 
 
 def read_shard(folder: Path, shard: Shard, dim: int, verified: Verified | None = None) -> ShardContent | None:
@@ -253,6 +254,7 @@ def _parse(memory: mmap.mmap, shard: Shard, dim: int) -> ShardContent | None:
         return None
     ids_end = _HEADER.size + 8 * count
     ids = np.frombuffer(memory, dtype="<i8", count=count, offset=_HEADER.size)
-    padding = np.flatnonzero(np.frombuffer(memory, np.uint8, min(_ALIGNMENT, len(memory) - ids_end), ids_end))
-    engine = np.frombuffer(memory, dtype=np.uint8, offset=ids_end + int(padding[0]) if len(padding) else ids_end)
+    near = memory[ids_end : ids_end + _ALIGNMENT]
+    padding = len(near) - len(near.lstrip(_PADDING + b"\0"))
+    engine = np.frombuffer(memory, dtype=np.uint8, offset=ids_end + padding)
     return ShardContent(ids, engine, training.rstrip(b"\0") and training)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 FIRST_CELLS = 64
 """Cells that are read before it is asked which others can matter."""
 
-REACH = 1.15
+REACH = 1.3
 """How far from its cell's middle a cell's best row is taken to lie, in standard deviations of the cell's rows: in each
 dimension by so many, to the side that is asked for. What a word finds is unlike its cell in all of them at once, and
 the root of their squares would want half as many cells again to be read. Cells are read while this is above what was
@@ -124,6 +124,8 @@ def clustered(vectors: Vectors | Halves, training: Training) -> Any:  # noqa: AN
 
     cells, subs = len(training.middles), len(training.means)
     engine = faiss.IndexIVFPQ(faiss.IndexFlatIP(subs), subs, cells, subs, 4, faiss.METRIC_INNER_PRODUCT)
+    numbered = np.tile(np.arange(codes.STEPS, dtype=np.float32), subs)  # what a step stands for is the training's
+    faiss.copy_array_to_vector(numbered, engine.pq.centroids)
     engine.is_trained = True
     engine.ntotal = len(vectors)
     rows, owners = _coded(vectors, training)
@@ -132,8 +134,8 @@ def clustered(vectors: Vectors | Halves, training: Training) -> Any:  # noqa: AN
     for cell in np.flatnonzero(np.diff(edges)):
         own = order[edges[cell] : edges[cell + 1]]
         size = -(-len(own) // codes.BLOCK) * codes.BLOCK
-        padded, numbers = np.zeros((size, rows.shape[1]), np.uint8), np.full(size, -1, np.int64)
-        padded[: len(own)], numbers[: len(own)] = rows[own], own
+        numbers, padded = np.full(size, -1, np.int64), np.resize(rows[own], (size, rows.shape[1]))
+        numbers[: len(own)], padded[len(own) :, -1] = own, 0
         packed = codes.packed(padded)
         engine.invlists.add_entries(int(cell), size, faiss.swig_ptr(numbers), faiss.swig_ptr(packed))
     return engine
