@@ -34,15 +34,20 @@ IVF_AT = 65_536
 milliseconds and is exact."""
 
 CANDIDATES = 48
-"""Rows whose stored vectors are compared for a short answer. Up to a limit of half of it all answers compare the
-same, so that a short answer is the beginning of a longer one; above it, twice the limit is compared."""
+"""Rows whose stored vectors are compared for a short answer, up to a million. Up to a limit of half of it all answers
+compare the same, so that a short answer is the beginning of a longer one; above it, twice the limit is compared.
+
+Of the true ten of words 96.0 % are among 48 at a million made-up vectors, and 96.3 % among 96.
+"""
+
+MORE_CANDIDATES = 1 / 8
+"""The power with which they grow beyond: a third more for ten times the vectors, whose scores lie closer together.
+
+Of ten million 93.8 % of the true ten are among 48, 94.8 % among 64 and 95.7 % among 96.
+"""
 
 DEPTH = 48
-"""Cells are read until they can hold none of so many best rows, or of the limit where that is more.
-
-Of the true ten of words 95.0 % are found with 48, 95.2 % with 64 and 95.3 % with 96, in 214, 235 and 270 of 6,800 cells
-(a million made-up vectors).
-"""
+"""Cells are read until they can hold none of so many best rows, or of the limit where that is more."""
 
 EXACT_BELOW = 16_384
 """Where a filter leaves fewer rows of the clustered shards, all their stored vectors are compared."""
@@ -230,9 +235,9 @@ class FaissIndex:
         if self.stored and sum(left) <= EXACT_BELOW:
             every = [opened.content.ids if rows is None else opened.content.ids[rows] for opened, rows in shards]
             return _compared(np.concatenate(every), self.stored, query, limit)
-        count = _fewest(limit)
+        count = fewest = _fewest(limit, sum(left))
         while True:
-            ids, scores = self._candidates(shards, query, count, limit, flat_scores)
+            ids, scores = self._candidates(shards, query, count, fewest, flat_scores)
             found = _compared(ids, self.stored, query, limit) if self.stored else nearest(ids, scores, limit)
             if len(found[0]) >= limit or len(ids) < count:
                 return found
@@ -243,7 +248,7 @@ class FaissIndex:
         shards: Sequence[tuple[_Opened, NDArray[np.bool_] | None]],
         query: Vectors,
         count: int,
-        limit: int,
+        fewest: int,
         flat_scores: NDArray[np.float32],
     ) -> Scored:
         """So many rows that score best by their codes: of the first cells, then of those that can hold better ones."""
@@ -255,8 +260,8 @@ class FaissIndex:
 
         cells = asked.first()
         first = read(cells)
-        bar = _ranked(np.concatenate((first[1], flat_scores)), max(limit, DEPTH))
-        if len(first[0]) < count and count > _fewest(limit):
+        bar = _ranked(np.concatenate((first[1], flat_scores)), max(fewest // 2, DEPTH))
+        if len(first[0]) < count > fewest:
             bar = -np.inf
         return nearest(*_joined([first, read(asked.others(bar, cells))]), count)
 
@@ -299,9 +304,9 @@ class FaissIndex:
         return mark.hex() in self._cells
 
 
-def _fewest(limit: int) -> int:
-    """How many candidates are compared at the least."""
-    return max(CANDIDATES, 2 * limit)
+def _fewest(limit: int, rows: int) -> int:
+    """How many candidates are compared at the least, of so many rows."""
+    return max(round(CANDIDATES * max(1.0, rows / sealing.LARGEST) ** MORE_CANDIDATES), 2 * limit)
 
 
 def _compared(ids: Ids, stored: Stored, query: Vectors, limit: int) -> Scored:
