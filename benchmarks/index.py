@@ -176,7 +176,7 @@ class _Building:
         self.cpu = self.wall = self.first = 0.0
 
     def take(self, ids: Ids, block: Vectors) -> None:
-        """Vectors for the next shard, as the catalog holds them; the first is small, as it is where an archive grows."""
+        """Vectors for the next shard, halves as in the catalog; the first is small, as where an archive grows."""
         self._waiting.append((ids, block.astype(np.float16)))
         waiting = sum(len(one) for one, _ in self._waiting)
         if waiting >= (LARGEST - BLOCK if self.rows else LARGEST // 8):

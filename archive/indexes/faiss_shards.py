@@ -306,7 +306,8 @@ class FaissIndex:
 
 def _fewest(limit: int, rows: int) -> int:
     """How many candidates are compared at the least, of so many rows."""
-    return max(round(CANDIDATES * max(1.0, rows / sealing.LARGEST) ** MORE_CANDIDATES), 2 * limit)
+    growth: float = max(1.0, rows / sealing.LARGEST) ** MORE_CANDIDATES
+    return max(round(CANDIDATES * growth), 2 * limit)
 
 
 def _compared(ids: Ids, stored: Stored, query: Vectors, limit: int) -> Scored:
