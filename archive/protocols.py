@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from archive.errors import PhotoError
-    from archive.types import Box, Ids, Match, Pack, Pixels, Reached, Region, Shard, Vectors
+    from archive.types import Box, Halves, Ids, Match, Pack, Pixels, Reached, Region, Shard, Vectors
 
 
 class Segmenter(Protocol):
@@ -90,12 +90,12 @@ class VectorIndex(Protocol):
         """Shards of the manifest that it cannot search; the caller looks through their packs itself."""
         ...
 
-    def add(self, ids: Ids, vectors: Vectors, packs: tuple[int, int], wearers: Ids | None = None) -> Shard:
+    def add(self, ids: Ids, vectors: Vectors | Halves, packs: tuple[int, int], wearers: Ids | None = None) -> Shard:
         """Hold the vectors of the packs from first to last (both included), durably on return.
 
-        `ids` are segment ids, int64 (n,), and `wearers` says whose each of them is; an index may keep that or not. The
-        shard returned is what the catalog's manifest records; only a shard that was recorded there is found again by
-        the next process.
+        `ids` are segment ids, int64 (n,); vectors that are halves take half the memory. `wearers` says whose each of
+        them is; an index may keep that or not. The shard returned is what the catalog's manifest records; only a shard
+        that was recorded there is found again by the next process.
         """
         ...
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from archive.types import Shard
 
 LARGEST = 1 << 20
-"""Vectors of the largest shard: it is built in memory, and at 512 dimensions this many take 2 GB.
+"""Vectors of the largest shard: it is built in memory, and at 512 dimensions this many take 1 GB.
 
 One of half of it or more is never merged again.
 """

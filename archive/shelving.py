@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from archive.catalog.writer import Catalog
     from archive.protocols import VectorIndex
     from archive.sealing import Seal
-    from archive.types import Ids, Shard, Vectors
+    from archive.types import Halves, Ids, Shard
 
 
 def shelve(catalog: Catalog, index: VectorIndex, pair_id: int, seal_at: int) -> int:
@@ -109,13 +109,13 @@ def _owners(catalog: Catalog, pair_id: int, seal: Seal, ids: Ids) -> Ids | None:
     return np.fromiter((owners.get(photo, 0) for photo in (ids >> ORDINAL_BITS).tolist()), np.int64, len(ids))
 
 
-def _contents(catalog: Catalog, pair_id: int, seal: Seal, dim: int) -> tuple[Ids, Vectors]:
+def _contents(catalog: Catalog, pair_id: int, seal: Seal, dim: int) -> tuple[Ids, Halves]:
     """The segment ids and vectors of the packs of a seal, in order; none where all its photos were erased.
 
     A damaged pack has none: no search finds it, so the shard is stale until the photo was embedded anew.
     """
     count = catalog.vectors_between(pair_id, seal.first_pack, seal.last_pack)
-    ids, vectors = np.empty(count, np.int64), np.empty((count, dim), np.float32)
+    ids, vectors = np.empty(count, np.int64), np.empty((count, dim), np.float16)
     filled = 0
     for _, pack in catalog.packs(pair_id, seal.first_pack, seal.last_pack):
         rows = slice(filled, filled + len(pack))

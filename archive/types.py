@@ -2,6 +2,7 @@
 
 Pixels   uint8 (height, width, 3): RGB, upright, C-contiguous
 Vectors  float32 (n, dim): C-contiguous, unit rows
+Halves   float16 (n, dim): the same, as they are stored
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     Pixels: TypeAlias = NDArray[np.uint8]
     Vectors: TypeAlias = NDArray[np.float32]
+    Halves: TypeAlias = NDArray[np.float16]
     Ids: TypeAlias = NDArray[np.int64]
 
 ORDINAL_BITS = 10

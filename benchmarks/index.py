@@ -33,7 +33,7 @@ from benchmarks.spread import near_duplicates, real_vectors
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from archive.types import Ids, Vectors
+    from archive.types import Halves, Ids, Vectors
 
 DIM = 512
 SEGMENTS = 27
@@ -171,13 +171,13 @@ class _Building:
 
     def __init__(self, index: FaissIndex) -> None:
         self._index = index
-        self._waiting: list[tuple[Ids, Vectors]] = []
+        self._waiting: list[tuple[Ids, Halves]] = []
         self.rows = 0
         self.cpu = self.wall = self.first = 0.0
 
     def take(self, ids: Ids, block: Vectors) -> None:
-        """Vectors for the next shard; the first is small, as it is where an archive grows."""
-        self._waiting.append((ids, block))
+        """Vectors for the next shard, halves as in the catalog; the first is small, as where an archive grows."""
+        self._waiting.append((ids, block.astype(np.float16)))
         waiting = sum(len(one) for one, _ in self._waiting)
         if waiting >= (LARGEST - BLOCK if self.rows else LARGEST // 8):
             self.finish()

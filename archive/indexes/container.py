@@ -5,12 +5,13 @@ A shard file, little-endian:
     header   64 bytes: magic, version, dim, count, nonce of the file, the first half of the sha256 of the training that
              it needs (zeros: none), and the version of faiss that wrote the engine
     ids      int64 (count,): segment ids in ascending order; faiss knows only their row numbers
-    padding  zeros up to a multiple of 64
-    engine   the faiss index, up to the end of the file
+    padding  so many bytes of 255 (0 in versions before 4) that the engine's blocks of codes stand at multiples of 64
+    engine   the faiss index, up to the end of the file; its first byte is another
 
 What clustered shards share, their training, is a file named by its sha256: a header of 64 bytes (magic, version, dim,
-kept, near, cells; rows, first and last pack that it was learned from), then the arrays of `Training` in their order,
-float32. Everything in it is a sum over many rows, so none of it can be told from the photos that it was learned from.
+kept, near, cells, subs; rows, first and last pack that it was learned from), then the arrays of `Training` in their
+order, float32. Everything in it is a sum over many rows, so none of it can be told from the photos that it was learned
+from.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from archive.disk import sync
+from archive.indexes.codes import STEPS, WIDEST, Steps
 from archive.verified import has_digest
 
 if TYPE_CHECKING:
@@ -39,8 +41,8 @@ if TYPE_CHECKING:
     from archive.verified import Verified
 
 MAGIC = b"ARCHSHRD"
-VERSION = 3
-"""Versions 1 and 2 differ in what clustered shards hold; their flat ones are the same."""
+VERSION = 4
+"""Versions before differ in what clustered shards hold; their flat ones are the same."""
 
 TRAINING_MAGIC = b"ARCHCELL"
 SHARD_SUFFIX = ".shard"
@@ -48,8 +50,9 @@ CELLS_SUFFIX = ".cells"
 PARTIAL_SUFFIX = ".partial"
 
 _HEADER = struct.Struct("<8sIIQ16s16s8s")
-_TRAINING_HEADER = struct.Struct("<8sIIIIIQQQ12x")
+_TRAINING_HEADER = struct.Struct("<8sIIIIIIQQQ8x")
 _ALIGNMENT = 64
+_PADDING = b"\xff"
 
 
 class HashedFile:
@@ -95,6 +98,7 @@ class Training(NamedTuple):
     middles  (cells, kept): the mean of what is coded, of the vectors of each cell; a vector belongs to the nearest by
              its first dimensions, as many as there are spreads of
     spreads  (cells, near): the variance of those dimensions
+    means, stretches  (subs, 16, 8) and (subs,): the steps of the codes, see `archive.indexes.codes`
     """
 
     mean: NDArray[np.float32]
@@ -102,6 +106,13 @@ class Training(NamedTuple):
     asks: Vectors
     middles: Vectors
     spreads: Vectors
+    means: NDArray[np.float32]
+    stretches: NDArray[np.float32]
+
+    @property
+    def steps(self) -> Steps:
+        """What the half bytes of the codes stand for."""
+        return Steps(self.means, self.stretches)
 
 
 class Lesson(NamedTuple):
@@ -147,12 +158,15 @@ def new_shard_name(first_pack: int, last_pack: int) -> str:
     return f"{first_pack}-{last_pack}-{secrets.token_hex(8)}{SHARD_SUFFIX}"
 
 
-def write_head(file: HashedFile, ids: Ids, dim: int, training: bytes, engine_version: str) -> None:
-    """Write everything of a shard that stands before the engine; `training` is the mark of the one that it needs."""
+def write_head(file: HashedFile, ids: Ids, dim: int, training: bytes, engine_version: str, unread: int = 0) -> None:
+    """Write everything of a shard that stands before the engine; `training` is the mark of the one that it needs.
+
+    So many of the engine's bytes stand before those that it reads in blocks.
+    """
     version = engine_version.encode()[:8]
     file.write(_HEADER.pack(MAGIC, VERSION, dim, len(ids), secrets.token_bytes(16), training, version))
     file.write(np.ascontiguousarray(ids, dtype="<i8").data.cast("B"))
-    file.write(bytes(-file.size % _ALIGNMENT))
+    file.write(_PADDING * (-(file.size + unread) % _ALIGNMENT))
 
 
 def read_shard(folder: Path, shard: Shard, dim: int, verified: Verified | None = None) -> ShardContent | None:
@@ -204,15 +218,16 @@ def read_training(folder: Path, dim: int) -> StoredTraining | None:
             content = path.read_bytes()
         except OSError:
             continue
-        if hashlib.sha256(content).hexdigest() == path.stem and content[:8] == TRAINING_MAGIC:
-            return _parse_training(path.name, content, dim)
+        is_whole = hashlib.sha256(content).hexdigest() == path.stem and content[:8] == TRAINING_MAGIC
+        if is_whole and (parsed := _parse_training(path.name, content, dim)):
+            return parsed
     return None
 
 
 def write_training(folder: Path, training: Training, lesson: Lesson) -> StoredTraining:
     """Store a training durably."""
-    (kept, dim), (cells, near) = training.codes.shape, training.spreads.shape
-    head = _TRAINING_HEADER.pack(TRAINING_MAGIC, VERSION, dim, kept, near, cells, *lesson)
+    (kept, dim), (cells, near), subs = training.codes.shape, training.spreads.shape, len(training.means)
+    head = _TRAINING_HEADER.pack(TRAINING_MAGIC, VERSION, dim, kept, near, cells, subs, *lesson)
     content = head + b"".join(part.astype("<f4").tobytes() for part in training)
     name = f"{hashlib.sha256(content).hexdigest()}{CELLS_SUFFIX}"
     with durable(folder, name) as file:
@@ -221,10 +236,10 @@ def write_training(folder: Path, training: Training, lesson: Lesson) -> StoredTr
 
 
 def _parse_training(name: str, content: bytes, dim: int) -> StoredTraining | None:
-    _, version, its_dim, kept, near, cells, *lesson = _TRAINING_HEADER.unpack_from(content)
+    _, version, its_dim, kept, near, cells, subs, *lesson = _TRAINING_HEADER.unpack_from(content)
     if (version, its_dim) != (VERSION, dim):
         return None
-    shapes = [(dim,), (kept, dim), (kept, dim), (cells, kept), (cells, near)]
+    shapes = [(dim,), (kept, dim), (kept, dim), (cells, kept), (cells, near), (subs, STEPS, WIDEST), (subs,)]
     parts, place = [], _TRAINING_HEADER.size
     for shape in shapes:
         count = int(np.prod(shape))
@@ -239,5 +254,7 @@ def _parse(memory: mmap.mmap, shard: Shard, dim: int) -> ShardContent | None:
         return None
     ids_end = _HEADER.size + 8 * count
     ids = np.frombuffer(memory, dtype="<i8", count=count, offset=_HEADER.size)
-    engine = np.frombuffer(memory, dtype=np.uint8, offset=ids_end + -ids_end % _ALIGNMENT)
+    near = memory[ids_end : ids_end + _ALIGNMENT]
+    padding = len(near) - len(near.lstrip(_PADDING + b"\0"))
+    engine = np.frombuffer(memory, dtype=np.uint8, offset=ids_end + padding)
     return ShardContent(ids, engine, training.rstrip(b"\0") and training)

@@ -1,8 +1,9 @@
 """What faiss does for a shard: two kinds of index over row numbers, built once and read without a copy.
 
 flat       all rows as float16, which is how the catalog stores them: scores are exact
-clustered  rows in the cells of a training, half a byte for each dimension that it keeps: a search reads the cells that
-           can hold what is looked for, and scores are near
+clustered  rows in the cells of a training, as codes of half bytes: a search reads the cells that can hold what is
+           looked for, and scores are near. faiss's FastScan kernel reads them where they are mapped, which its own
+           files do not allow: the lists of an IndexIVFPQ hold blocks as the kernel wants them.
 """
 
 from __future__ import annotations
@@ -11,40 +12,37 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from archive.indexes.rows import CHUNK
+from archive.indexes import codes
+from archive.indexes.rows import CHUNK, floats
 from archive.indexes.training import Grouped
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from archive.indexes.container import HashedFile, Training
-    from archive.types import Vectors
+    from archive.types import Halves, Vectors
 
     Found = tuple[NDArray[np.int64], NDArray[np.float32]]
 
 FIRST_CELLS = 64
 """Cells that are read before it is asked which others can matter."""
 
-REACH = 5.0
-"""How far above its mean a cell's best row is taken to lie, in standard deviations of its rows' scores.
-
-Cells are read while this is above what was found, where the nearest are looked for. With 4 half as many are read, and
-four more of a hundred true best lie in those that are not (a million vectors, 6,800 cells).
+REACH = 1.3
+"""How far from its cell's middle a cell's best row is taken to lie, in standard deviations of the cell's rows: in each
+dimension by so many, to the side that is asked for. What a word finds is unlike its cell in all of them at once, and
+the root of their squares would want half as many cells again to be read. Cells are read while this is above what was
+found.
 """
 
-FAR_REACH = 9.0
-"""The same where all rows are looked for that score so much, however few of them a cell holds.
-
-What is rare lies far out in the cells of what is common: of 4,729 segments of a million made-up ones that clear the
-bar for ten words, 997 are missed with 5, 85 with 8, 38 with 9 and 23 with 10, which reads twice as many rows as 9. For
-words of what is not there, the first cells are all that is read with any of them.
+FAR_REACH = 2.6
+"""TODO.
 """
 
-RANGE_SAMPLE = 8_192
-"""Rows that the range of each coded dimension is taken from: the one in which the sixteen steps err least.
+REFINED = 512
+"""Cells whose middle is multiplied whole before it is asked what they can hold; of others the first dimensions are."""
 
-From the smallest to the largest that occurs, 96 candidates would hold two more of a hundred true best less.
-"""
+_IN_ONE_LIST = 11
+"""faiss's way of searching, list by list for one query, that keeps many results."""
 
 _BYTES_AT_ONCE = 1 << 20
 
@@ -54,75 +52,110 @@ class Cells:
 
     def __init__(self, training: Training) -> None:
         self._training = training
+        self._near = training.spreads.shape[1]
+        self._leading = np.concatenate([training.middles[:, : self._near], np.sqrt(training.spreads)], axis=1)
+        self._rest = training.middles[:, self._near :]
+        self._places = codes.places(len(training.codes))
 
     def ask(self, query: Vectors, reach: float = REACH) -> Asked:
         """The query as the coded rows see it, and what each cell can hold."""
         training = self._training
-        vector = np.ascontiguousarray(query[0] @ training.asks.T)
-        leading = vector[: training.spreads.shape[1]]
-        near = training.middles @ vector + np.float32(query[0] @ training.mean)
-        heights = near + reach * np.sqrt(training.spreads @ (leading * leading))
-        return Asked(vector[np.newaxis], near, heights)
+        vector = training.asks @ query[0]
+        leading, rest = vector[: self._near], vector[self._near :]
+        base = float(query[0] @ training.mean)
+        heights = self._leading @ np.concatenate([leading, reach * np.abs(leading)]) + np.float32(base)
+        refined = _highest(heights, REFINED)
+        heights[refined] += self._rest[refined] @ rest
+        table, present = codes.tables(vector, training.steps, self._places)
+        return Asked(vector, table, base - present, training.middles, heights)
 
 
 class Asked(NamedTuple):
     """A query over cells.
 
-    vector   float32 (1, kept): what is multiplied with the codes
-    near     float32 (cells,): what a row at the middle of each scores
+    vector   float32 (kept,): what is multiplied with middles
+    table    float32 (subs, 16): what each step of the codes adds
+    base     what a row at the mean of all scores, without what the table adds for being there
+    middles  float32 (cells, kept)
     heights  float32 (cells,): how high the best row of each is taken to score
     """
 
-    vector: Vectors
-    near: NDArray[np.float32]
+    vector: NDArray[np.float32]
+    table: NDArray[np.float32]
+    base: float
+    middles: Vectors
     heights: NDArray[np.float32]
 
-    def first(self) -> NDArray[np.int64]:
-        """The numbers of the cells that can hold the best."""
-        if len(self.heights) <= FIRST_CELLS:
-            return np.arange(len(self.heights))
-        return np.argpartition(self.heights, -FIRST_CELLS)[-FIRST_CELLS:]
+    def first(self) -> SomeCells:
+        """The cells that can hold the best."""
+        return self._some(_highest(self.heights, FIRST_CELLS))
 
-    def others(self, bar: float, first: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The numbers of the other cells that can hold a row that scores as much as that."""
+    def others(self, bar: float, first: SomeCells) -> SomeCells:
+        """The other cells that can hold a row that scores as much as that."""
         reaching = self.heights >= bar
-        reaching[first] = False
-        return np.flatnonzero(reaching)
+        reaching[first.numbers] = False
+        return self._some(np.flatnonzero(reaching))
+
+    def _some(self, numbers: NDArray[np.int64]) -> SomeCells:
+        return SomeCells(numbers, self.middles[numbers] @ self.vector + np.float32(self.base))
 
 
-def flat(vectors: Vectors) -> Any:  # noqa: ANN401  (faiss's types stay inside the adapter)
+class SomeCells(NamedTuple):
+    """Cells to be read.
+
+    numbers  int64 (some,)
+    near     float32 (some,): what a row at the middle of each scores, without what the table adds for being there
+    """
+
+    numbers: NDArray[np.int64]
+    near: NDArray[np.float32]
+
+
+def flat(vectors: Vectors | Halves) -> Any:  # noqa: ANN401  (faiss's types stay inside the adapter)
     """A faiss index that compares every row."""
     import faiss
 
     dim = vectors.shape[1]
     engine = faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
     for start in range(0, len(vectors), CHUNK):
-        engine.add(vectors[start : start + CHUNK])
+        engine.add(floats(vectors[start : start + CHUNK]))
     return engine
 
 
-def clustered(vectors: Vectors, training: Training) -> Any:  # noqa: ANN401
-    """A faiss index over the cells of a training, which it does not carry along."""
+def clustered(vectors: Vectors | Halves, training: Training) -> Any:  # noqa: ANN401
+    """The lists of a clustered shard, which do not carry the training along."""
     import faiss
 
-    cells, kept = training.middles.shape
-    middles = faiss.IndexFlatIP(kept)
-    middles.add(training.middles)
-    engine = faiss.IndexIVFScalarQuantizer(
-        middles, kept, cells, faiss.ScalarQuantizer.QT_4bit, faiss.METRIC_INNER_PRODUCT
-    )
-    places = Grouped(training.middles[:, : training.spreads.shape[1]])
-    coded, owners = _placed(vectors[:: max(1, len(vectors) // RANGE_SAMPLE)], training, places)
-    engine.sq.rangestat = faiss.ScalarQuantizer.RS_optim
-    engine.sq.train(coded - training.middles[owners])
+    cells, subs = len(training.middles), len(training.means)
+    engine = faiss.IndexIVFPQ(faiss.IndexFlatIP(subs), subs, cells, subs, 4, faiss.METRIC_INNER_PRODUCT)
+    numbered = np.tile(np.arange(codes.STEPS, dtype=np.float32), subs)  # what a step stands for is the training's
+    faiss.copy_array_to_vector(numbered, engine.pq.centroids)
     engine.is_trained = True
-    for start in range(0, len(vectors), CHUNK):
-        coded, owners = _placed(vectors[start : start + CHUNK], training, places)
-        rows = np.arange(start, start + len(coded), dtype=np.int64)
-        engine.add_core(len(coded), *map(faiss.swig_ptr, (coded, rows, owners)))
-        engine.ntotal = start + len(coded)
-    engine.quantizer = faiss.IndexFlatIP(kept)
+    engine.ntotal = len(vectors)
+    rows, owners = _coded(vectors, training)
+    order = np.argsort(owners, kind="stable")
+    edges = np.searchsorted(owners[order], np.arange(cells + 1))
+    for cell in np.flatnonzero(np.diff(edges)):
+        own = order[edges[cell] : edges[cell + 1]]
+        size = -(-len(own) // codes.BLOCK) * codes.BLOCK
+        numbers, padded = np.full(size, -1, np.int64), np.resize(rows[own], (size, rows.shape[1]))
+        numbers[: len(own)], padded[len(own) :, -1] = own, 0
+        packed = codes.packed(padded)
+        engine.invlists.add_entries(int(cell), size, faiss.swig_ptr(numbers), faiss.swig_ptr(packed))
     return engine
+
+
+def unread(engine: Any) -> int:  # noqa: ANN401
+    """How many bytes of the file of a clustered index stand before its blocks."""
+    import faiss
+
+    if not is_clustered(engine):
+        return 0
+    sizes: list[int] = []
+    faiss.write_index(engine, faiss.PyCallbackIOWriter(lambda content: sizes.append(len(content)), _BYTES_AT_ONCE))
+    each = engine.code_size + np.dtype(np.int64).itemsize
+    blocks: int = each * engine.invlists.compute_ntotal()
+    return sum(sizes) - blocks
 
 
 def write(engine: Any, file: HashedFile) -> None:  # noqa: ANN401
@@ -140,7 +173,8 @@ def read(content: NDArray[np.uint8]) -> Any:  # noqa: ANN401
     """
     import faiss
 
-    return faiss.read_index(faiss.ZeroCopyIOReader(faiss.swig_ptr(content), content.size))
+    engine = faiss.read_index(faiss.ZeroCopyIOReader(faiss.swig_ptr(content), content.size))
+    return _scanned(engine) if isinstance(engine, faiss.IndexIVFPQ) else engine
 
 
 def is_clustered(engine: Any) -> bool:  # noqa: ANN401
@@ -174,57 +208,49 @@ def search(engine: Any, query: Vectors, limit: int, wanted: NDArray[np.bool_] | 
 def read_cells(
     engine: Any,  # noqa: ANN401
     asked: Asked,
-    cells: NDArray[np.int64],
+    cells: SomeCells,
     limit: int,
     wanted: NDArray[np.bool_] | None,
 ) -> Found:
     """The same of a clustered index, among the rows of some of its cells."""
     import faiss
 
-    if len(cells) == 0:
+    if len(cells.numbers) == 0:
         return np.empty(0, np.int64), np.empty(0, np.float32)
-    cells = np.ascontiguousarray(cells)
-    near = asked.near[cells]
-    parameters = faiss.SearchParametersIVF(sel=_selector(wanted), nprobe=len(cells))
+    selector = faiss.IDSelectorRange(0, engine.ntotal) if wanted is None else _selector(wanted)
+    parameters = faiss.SearchParametersIVF(sel=selector, nprobe=len(cells.numbers))
 
     def best(count: int) -> Found:
         rows, scores = np.empty(count, np.int64), np.empty(count, np.float32)
-        pointers = map(faiss.swig_ptr, (cells, near, scores, rows))
+        pointers = map(faiss.swig_ptr, (*cells, scores, rows))
         as_places = False
-        engine.search_preassigned_c(1, faiss.swig_ptr(asked.vector), count, *pointers, as_places, parameters)
+        engine.search_preassigned_c(1, faiss.swig_ptr(asked.table), count, *pointers, as_places, parameters)
         return rows, scores
 
-    return _to_an_edge(best, limit, engine.ntotal if wanted is None else int(np.count_nonzero(wanted)))
+    return _to_an_edge(best, limit, engine.ntotal if wanted is None else int(np.count_nonzero(wanted)), limit // 4)
 
 
-def read_reaching(
-    engine: Any,  # noqa: ANN401
-    asked: Asked,
-    cells: NDArray[np.int64],
-    least: float,
-    wanted: NDArray[np.bool_] | None,
-) -> Found:
-    """All rows of some cells that score more than that, in no order."""
+def _scanned(lists: Any) -> Any:  # noqa: ANN401
+    """The kernel over the lists. Its query is the table of what each step adds."""
     import faiss
 
-    if len(cells) == 0:
-        return np.empty(0, np.int64), np.empty(0, np.float32)
-    cells = np.ascontiguousarray(cells)
-    near = asked.near[cells]
-    parameters = faiss.SearchParametersIVF(sel=_selector(wanted), nprobe=len(cells))
-    result = faiss.RangeSearchResult(1)
-    pointers = map(faiss.swig_ptr, (cells, near))
-    as_places = False
-    engine.range_search_preassigned_c(1, faiss.swig_ptr(asked.vector), least, *pointers, result, as_places, parameters)
-    found = int(faiss.rev_swig_ptr(result.lims, 2)[1])
-    return tuple(faiss.rev_swig_ptr(part, found).copy() for part in (result.labels, result.distances))
+    subs, size = lists.pq.M, lists.pq.M * codes.STEPS
+    kind, own_lists = faiss.METRIC_INNER_PRODUCT, False
+    engine = faiss.IndexIVFPQFastScan(faiss.IndexFlatIP(size), size, lists.nlist, subs, 4, kind, codes.BLOCK, own_lists)
+    faiss.copy_array_to_vector(np.tile(np.eye(codes.STEPS, dtype=np.float32).ravel(), subs), engine.pq.centroids)
+    engine.by_residual = engine.is_trained = True
+    engine.implem = _IN_ONE_LIST
+    engine.ntotal = lists.ntotal
+    engine.replace_invlists(lists.invlists, own_lists)
+    engine.referenced_objects.append(lists)
+    return engine
 
 
-def _to_an_edge(best: Any, limit: int, selected: int) -> Found:  # noqa: ANN401
+def _to_an_edge(best: Any, limit: int, selected: int, spare: int = 0) -> Found:  # noqa: ANN401
     """Faiss keeps any of several equal rows, so the edge is widened until it stands between two different scores."""
     if selected == 0:
         return np.empty(0, np.int64), np.empty(0, np.float32)
-    asked = min(limit + 1, selected)
+    asked = min(limit + 1 + spare, selected)
     while True:
         rows, scores = best(asked)
         found = int(np.count_nonzero(rows >= 0))
@@ -233,13 +259,27 @@ def _to_an_edge(best: Any, limit: int, selected: int) -> Found:  # noqa: ANN401
         asked = min(4 * asked, selected)
 
 
+def _highest(heights: NDArray[np.float32], count: int) -> NDArray[np.int64]:
+    """The numbers of the highest, in any order."""
+    if len(heights) <= count:
+        return np.arange(len(heights))
+    return np.argpartition(heights, -count)[-count:]
+
+
 def _selector(wanted: NDArray[np.bool_] | None) -> Any:  # noqa: ANN401
     import faiss
 
     return None if wanted is None else faiss.IDSelectorBitmap(np.packbits(wanted, bitorder="little"))
 
 
-def _placed(vectors: Vectors, training: Training, places: Grouped) -> tuple[Vectors, NDArray[np.int64]]:
-    """What is coded of vectors, and the cell of each."""
-    coded: Vectors = np.ascontiguousarray((vectors - training.mean) @ training.codes.T)
-    return coded, places.nearest(coded)
+def _coded(vectors: Vectors | Halves, training: Training) -> tuple[codes.Codes, NDArray[np.int64]]:
+    """The half bytes of each vector, and its cell."""
+    places = Grouped(training.middles[:, : training.spreads.shape[1]])
+    rows = np.empty((len(vectors), len(training.means)), np.uint8)
+    owners = np.empty(len(vectors), np.int64)
+    for start in range(0, len(vectors), CHUNK):
+        chunk = slice(start, start + CHUNK)
+        projected: Vectors = np.ascontiguousarray((floats(vectors[chunk]) - training.mean) @ training.codes.T)
+        owners[chunk] = places.nearest(projected)
+        rows[chunk] = codes.coded(projected - training.middles[owners[chunk]], training.steps)
+    return rows, owners

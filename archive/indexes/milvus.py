@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from archive.indexes.milvus_collection import Address
     from archive.indexes.milvus_filters import Narrowing
     from archive.indexes.rows import Scored
-    from archive.types import Ids, Match, Vectors
+    from archive.types import Halves, Ids, Match, Vectors
 
 LARGEST = 16_384
 """Vectors of the largest shard. Here a shard is a number in each of its rows: merging would send all of them again."""
@@ -121,7 +121,7 @@ class MilvusIndex:
             self._broken = None
         return self
 
-    def add(self, ids: Ids, vectors: Vectors, packs: tuple[int, int], wearers: Ids | None = None) -> Shard:
+    def add(self, ids: Ids, vectors: Vectors | Halves, packs: tuple[int, int], wearers: Ids | None = None) -> Shard:
         """Send the rows, and see them in the server before this returns. Sent again, rows take the place of the old.
 
         `wearers` says whose each segment is, wearer 0 where it is None.

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from archive.types import Ids, Vectors
+    from archive.types import Halves, Ids, Vectors
 
     Scored = tuple[Ids, NDArray[np.float32]]
 
@@ -27,14 +27,15 @@ UNIT_TOLERANCE = 1e-3
 """How far from 1 a row's length may be; a unit row that was stored as float16 stays well inside."""
 
 
-def checked(ids: Ids, vectors: Vectors, dim: int) -> tuple[Ids, Vectors]:
+def checked(ids: Ids, vectors: Vectors | Halves, dim: int) -> tuple[Ids, Vectors | Halves]:
     """The same rows in order of id. Arrays already in order are returned as they are, not copied.
 
     Raises:
         ValueError: no rows, another dimension, ids that are negative or stand twice, rows that are not unit.
     """
-    if len(ids) == 0 or vectors.shape != (len(ids), dim) or vectors.dtype != np.float32:
-        raise ValueError(f"vectors must be float32 ({len(ids) or 'n > 0'}, {dim}), not {vectors.dtype} {vectors.shape}")
+    if len(ids) == 0 or vectors.shape != (len(ids), dim) or vectors.dtype not in (np.float32, np.float16):
+        shape = f"({len(ids) or 'n > 0'}, {dim})"
+        raise ValueError(f"vectors must be float32 or float16 {shape}, not {vectors.dtype} {vectors.shape}")
     require_unit(vectors)
     ids = np.asarray(ids, dtype=np.int64)
     if not np.all(ids[1:] > ids[:-1]):
@@ -57,10 +58,15 @@ def checked_query(vector: Vectors, dim: int) -> Vectors:
     return np.ascontiguousarray(vector, dtype=np.float32)
 
 
-def require_unit(vectors: Vectors) -> None:
+def floats(rows: Vectors | Halves) -> Vectors:
+    """Rows as numbers to compute with; those that are so already are not copied."""
+    return np.asarray(rows, np.float32)
+
+
+def require_unit(vectors: Vectors | Halves) -> None:
     """Raise ValueError unless each row has length 1; a row with a NaN has not."""
     for start in range(0, len(vectors), CHUNK):
-        chunk = vectors[start : start + CHUNK]
+        chunk = floats(vectors[start : start + CHUNK])
         lengths = np.sqrt(np.einsum("ij,ij->i", chunk, chunk))
         wrong = ~(np.abs(lengths - 1.0) <= UNIT_TOLERANCE)
         if wrong.any():

@@ -13,23 +13,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from archive.indexes.codes import kept, learn
 from archive.indexes.container import Training
-from archive.indexes.rows import CHUNK
+from archive.indexes.rows import CHUNK, floats
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from archive.types import Vectors
+    from archive.types import Halves, Vectors
 
     Square = NDArray[np.float64]
-
-KEPT = 192
-"""Dimensions that are coded, at half a byte each.
-
-Of a million vectors made up like a larger tower's, 96 candidates by these codes hold all of the true ten of words but
-two of a hundred that their cells do; of 128 dimensions five of a hundred are lost. A byte for each of 96 dimensions is
-multiplied three times as fast, and nearly seven are lost. RaBitQ's one bit for each loses more than any.
-"""
 
 NEAR = 64
 """Dimensions in which a vector's cell is looked for: the first, which hold most of what words ask about."""
@@ -37,6 +30,9 @@ NEAR = 64
 MOST_CELLS = 16_384
 SAMPLE = 262_144
 """Rows that are learned from at the most."""
+
+CODED_SAMPLE = 16_384
+"""Rows that the steps of the codes are learned from."""
 
 ROWS_PER_CELL = 16
 FEWEST_IN_CELL = 8
@@ -57,9 +53,9 @@ _ITERATIONS = 6
 _SEED = 20
 
 
-def train(vectors: Vectors, words: Vectors) -> Training:
+def train(vectors: Vectors | Halves, words: Vectors) -> Training:
     """Learn from unit rows of pictures (n, dim) and of words (m, dim); the same rows give the same training."""
-    sample = _sample(vectors)
+    sample = floats(vectors[_some(len(vectors), SAMPLE)])
     mean = sample.mean(axis=0)
     centred = sample - mean
     codes, asks = _balanced(_moment(centred), _asked(words, sample.shape[1]))
@@ -69,7 +65,10 @@ def train(vectors: Vectors, words: Vectors) -> Training:
     middles = _means(coded, owners, len(cells))
     leading = coded[:, : cells.near]
     spreads = np.maximum(_means(leading**2, owners, len(cells)) - middles[:, : cells.near] ** 2, 0)
-    return Training(*(np.ascontiguousarray(part, np.float32) for part in (mean, codes, asks, middles, spreads)))
+    some = _some(len(coded), CODED_SAMPLE)
+    steps = learn(coded[some] - middles[owners[some]])
+    parts = (mean, codes, asks, middles, spreads, *steps)
+    return Training(*(np.ascontiguousarray(part, np.float32) for part in parts))
 
 
 class Grouped:
@@ -130,7 +129,7 @@ def _balanced(covariance: Square, asked: Square) -> tuple[Square, Square]:
     scale = np.sqrt(sizes)[:, np.newaxis]
     codes = scale * other @ np.linalg.inv(left)
     asks = scale * turned.T @ np.linalg.inv(right)
-    return codes[:KEPT], asks[:KEPT]
+    return codes[: kept(len(codes))], asks[: kept(len(asks))]
 
 
 def _asked(words: Vectors, dim: int) -> Square:
@@ -159,8 +158,8 @@ def _centres(placed: Vectors) -> Vectors:
         held = np.bincount(owners, minlength=count) > 0
         centres = np.where(held[:, np.newaxis], _means(placed, owners, count), centres)
     sizes = np.bincount(Grouped(centres).nearest(placed), minlength=count)
-    kept: Vectors = centres[sizes >= min(FEWEST_IN_CELL, sizes.max())]
-    return kept
+    enough: Vectors = centres[sizes >= min(FEWEST_IN_CELL, sizes.max())]
+    return enough
 
 
 def _clustered(rows: Vectors, count: int) -> Vectors:
@@ -201,9 +200,8 @@ def _means(rows: Vectors, owners: NDArray[np.int64], cells: int) -> Vectors:
     return means
 
 
-def _sample(vectors: Vectors) -> Vectors:
-    if len(vectors) <= SAMPLE:
-        return vectors
-    rows = np.random.default_rng(_SEED).choice(len(vectors), SAMPLE, replace=False, shuffle=False)
-    sample: Vectors = vectors[np.sort(rows)]
-    return sample
+def _some(rows: int, most: int) -> slice | NDArray[np.int64]:
+    """Which rows are learned from: all, or so many of them."""
+    if rows <= most:
+        return slice(None)
+    return np.sort(np.random.default_rng(_SEED).choice(rows, most, replace=False, shuffle=False))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from archive import sealing
-from archive.indexes.rows import CHUNK, belonging_to, checked, checked_query, growing, matches, nearest
+from archive.indexes.rows import CHUNK, belonging_to, checked, checked_query, floats, growing, matches, nearest
 from archive.types import Reached, Shard
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from archive.types import Ids, Match, Vectors
+    from archive.types import Halves, Ids, Match, Vectors
 
 
 class ExactIndex:
@@ -50,10 +50,11 @@ class ExactIndex:
         """Always empty: what is in memory can be searched."""
         return []
 
-    def add(self, ids: Ids, vectors: Vectors, packs: tuple[int, int], wearers: Ids | None = None) -> Shard:
+    def add(self, ids: Ids, vectors: Vectors | Halves, packs: tuple[int, int], wearers: Ids | None = None) -> Shard:
         """Hold the rows. The shard's name is good for `remove` only: it has no file, no sha256 and no size."""
         name = f"memory-{next(self._numbers)}"
-        self._blocks[name] = checked(ids, vectors, self._dim)
+        ids, vectors = checked(ids, vectors, self._dim)
+        self._blocks[name] = ids, floats(vectors)
         first, last = packs
         return Shard(name=name, sha256="", size=0, count=len(ids), first_pack=first, last_pack=last)
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
 
-    from archive.types import Ids, Shard, Vectors
+    from archive.types import Halves, Ids, Shard, Vectors
 
 
 class StoredIndex(FaissIndex):
@@ -31,7 +31,7 @@ class StoredIndex(FaissIndex):
         self._rows: dict[int, Vectors] = {}
         self.asked_for: list[int] = []
 
-    def add(self, ids: Ids, vectors: Vectors, packs: tuple[int, int], wearers: Ids | None = None) -> Shard:
+    def add(self, ids: Ids, vectors: Vectors | Halves, packs: tuple[int, int], wearers: Ids | None = None) -> Shard:
         """Build the shard, and keep the vectors."""
         shard = super().add(ids, vectors, packs, wearers)
         self._rows.update(zip(ids.tolist(), vectors, strict=True))

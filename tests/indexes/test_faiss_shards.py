@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archive.indexes import container, engines, faiss_shards, training
+from archive.indexes import codes, container, engines, faiss_shards, training
 from archive.indexes.faiss_shards import FaissIndex
 from tests.contracts.vector_index import (
     VectorIndexContract,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from archive.types import Ids, Shard, Vectors
+    from archive.types import Halves, Ids, Shard, Vectors
     from tests.contracts.vector_index import NewIndex
 
 DIM = 16
@@ -69,7 +69,7 @@ class TestCodesDecideWhichAreCompared(VectorIndexContract):
 class MixedIndex(StoredIndex):
     """An archive that grew: its first shard is flat, and those that follow are clustered."""
 
-    def add(self, ids: Ids, vectors: Vectors, packs: tuple[int, int], wearers: Ids | None = None) -> Shard:
+    def add(self, ids: Ids, vectors: Vectors | Halves, packs: tuple[int, int], wearers: Ids | None = None) -> Shard:
         """Build the shard; from now on the others are large."""
         shard = super().add(ids, vectors, packs, wearers)
         self._ivf_at = 1
@@ -225,7 +225,7 @@ def test_a_shard_of_another_dimension_is_broken(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "content"), [(0, b"NOTSHARD"), (8, b"\x04"), (64 + 8 * 120, b"what faiss does not know")]
+    ("place", "content"), [(0, b"NOTSHARD"), (8, b"\x05"), (64 + 8 * 120, b"what faiss does not know")]
 )
 def test_a_shard_that_this_version_cannot_parse_is_broken(tmp_path: Path, place: int, content: bytes) -> None:
     _, [shard] = filled(tmp_path)
@@ -461,6 +461,18 @@ def many(folder: Path, rows: int = 4_000, shards: int = 1) -> tuple[StoredIndex,
     return index, [index.add(ids[span], pictures[span], (n * 900 + 1, n * 900 + 900)) for n, span in enumerate(spans)]
 
 
+@pytest.mark.parametrize("ivf_at", [1, 10**6])
+def test_rows_that_are_given_as_halves_are_found_as_the_same_numbers_are(tmp_path: Path, ivf_at: int) -> None:
+    pictures, _ = clustered_rows(2_000, 32, concepts=200, seed=4)
+    halves = pictures.astype(np.float16)
+    found = []
+    for name, rows in (("halves", halves), ("floats", halves.astype(np.float32))):
+        index = FaissIndex(tmp_path / name, 32, ivf_at=ivf_at)
+        index.add(segments(2_000), rows, (1, 400))
+        found.append(index.search(random_rows(1, 32, seed=3), 50))
+    assert found[0] == found[1]
+
+
 def test_growth_never_trains_anew(tmp_path: Path) -> None:
     index, _ = many(tmp_path, shards=4)
     [cells] = tmp_path.glob("*.cells")
@@ -543,13 +555,68 @@ def test_products_of_codes_and_asks_are_those_of_the_vectors() -> None:
 
 
 def test_what_words_ask_about_is_kept_first() -> None:
-    crowd = random_rows(3_000, 256, seed=1)
+    crowd = random_rows(3_000, 500, seed=1)
     corner = random_rows(200, 32, seed=2)
-    words = np.concatenate([corner, np.zeros((200, 224), np.float32)], axis=1)
+    words = np.concatenate([corner, np.zeros((200, 468), np.float32)], axis=1)
     learned = training.train(crowd, words)
-    assert learned.codes.shape == (training.KEPT, 256)
+    assert learned.codes.shape == (codes.kept(500), 500)
     near = (words @ learned.asks.T) @ ((crowd - learned.mean) @ learned.codes.T).T + (words @ learned.mean)[:, None]
     assert np.abs(near - words @ crowd.T).max() < 0.05
+
+
+# Codes: what the kernel reads is what the table says.
+
+
+@pytest.mark.parametrize("kept", [1, 7, 8, 16, 100, 163, 432])
+def test_every_dimension_is_held_once_and_the_first_twice(kept: int) -> None:
+    places = codes.places(kept)
+    assert len(places) % 2 == 0
+    times = np.bincount(places.ravel(), minlength=kept)[:kept]
+    assert times.tolist() == [2] * min(kept, codes.FINE) + [1] * (kept - min(kept, codes.FINE))
+
+
+def test_no_more_dimensions_are_kept_than_there_are_or_have_a_place() -> None:
+    assert [codes.kept(dim) for dim in (3, 256, 432, 512)] == [3, 256, 432, 432]
+
+
+def test_what_is_decoded_is_right_on_average_and_near() -> None:
+    falling = np.arange(1, 161, dtype=np.float32) ** -0.5
+    rows = np.random.default_rng(1).standard_normal((4_000, 160), np.float32) * falling
+    steps = codes.learn(rows)
+    halves = codes.coded(rows, steps)
+    asked = np.random.default_rng(2).standard_normal(160, np.float32) * falling
+    table, present = codes.tables(asked, steps, codes.places(160))
+    near = table[np.arange(len(table)), halves].sum(axis=1) - present
+    true = rows @ asked
+    assert abs(float(near @ true) / float(true @ true) - 1) < 0.05
+    assert np.corrcoef(near, true)[0, 1] > 0.95
+
+
+def test_rows_that_are_all_alike_have_codes_too() -> None:
+    rows = np.zeros((5, 20), np.float32)
+    steps = codes.learn(rows)
+    assert np.isfinite(steps.means).all()
+    table, present = codes.tables(np.ones(20, np.float32), steps, codes.places(20))
+    halves = codes.coded(rows, steps)
+    assert np.allclose(table[np.arange(len(table)), halves].sum(axis=1) - present, 0)
+
+
+def test_the_kernel_scores_rows_as_their_codes_say(tmp_path: Path) -> None:
+    pictures, words = clustered_rows(3_000, 32, concepts=200, seed=4)
+    index, ids = FaissIndex(tmp_path, 32, ivf_at=1, words=lambda: words), segments(3_000)
+    index.add(ids, pictures, (1, 600))
+    stored = container.read_training(tmp_path, 32)
+    assert stored is not None
+    learned, asked = stored.training, engines.Cells(stored.training).ask(words[:1])
+    projected = np.asarray((pictures - learned.mean) @ learned.codes.T, np.float32)
+    owners = training.Grouped(learned.middles[:, : learned.spreads.shape[1]]).nearest(projected)
+    halves = codes.coded(np.asarray(projected - learned.middles[owners], np.float32), learned.steps)
+    by_codes = asked.table[np.arange(len(asked.table)), halves].sum(axis=1)
+    by_codes += learned.middles[owners] @ asked.vector + np.float32(asked.base)
+    found = {match.segment: match.score for match in index.search(words[:1], 3_000)}
+    kernel = np.array([found[segment] for segment in ids.tolist()])
+    assert np.abs(kernel - by_codes).max() < 0.02
+    assert np.abs(kernel - by_codes).mean() < 0.004
 
 
 # The catalog decides: what it no longer has is not found, and nothing that is there is missed for it.
@@ -635,6 +702,22 @@ def test_a_flat_shard_of_the_version_before_still_answers(tmp_path: Path) -> Non
     again = FaissIndex(tmp_path, DIM, [older])
     assert again.search(QUERY, 50) == before
     assert again.outdated == [older]
+
+
+def test_a_clustered_shard_of_the_version_before_is_searched_from_the_catalog_until_it_is_renewed(
+    tmp_path: Path,
+) -> None:
+    _, [shard] = many(tmp_path)
+    [cells] = tmp_path.glob("*.cells")
+    older = bytearray(cells.read_bytes())
+    older[8:12] = b"\3\0\0\0"
+    cells.unlink()
+    (tmp_path / f"{hashlib.sha256(older).hexdigest()}.cells").write_bytes(older)
+    before = FaissIndex(tmp_path, 32, [shard], ivf_at=1)
+    assert before.broken == [shard]
+    renewed = before.add(segments(4_000), clustered_rows(4_000, 32, concepts=200, seed=4)[0], (1, 900))
+    again = FaissIndex(tmp_path, 32, [renewed], ivf_at=1)
+    assert (len(again), again.broken) == (4_000, [])
 
 
 def test_a_shard_with_cells_of_its_own_is_searched_from_the_catalog(tmp_path: Path) -> None:
