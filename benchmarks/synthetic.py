@@ -11,7 +11,6 @@ Archives are kept in a folder of the system's temporary files, and made again fo
 
 from __future__ import annotations
 
-import shutil
 import sys
 import tempfile
 from datetime import UTC, datetime, timedelta
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float32]
 
-VERSION = 5
+VERSION = 6
 """To be counted up when what is made here changes."""
 SEGMENTS = 20
 """Of each photo, the whole frame among them."""
@@ -75,10 +74,12 @@ def archive(segments: int) -> Settings:
     folder = Path(tempfile.gettempdir()) / "archive-benchmarks" / f"{segments}-{HEAD}-{VERSION}"
     settings = Settings(folder / "home", folder / "weights")
     if not folder.exists():
-        partial = folder.with_suffix(".partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        make(Settings(partial / "home", partial / "weights"), segments // SEGMENTS)
-        partial.rename(folder)
+        folder.parent.mkdir(mode=0o700, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}-") as partial:
+            made = Path(partial) / "made"
+            make(Settings(made / "home", made / "weights"), segments // SEGMENTS)
+            if not folder.exists():  # another process may have made it meanwhile
+                made.rename(folder)
     return settings
 
 
