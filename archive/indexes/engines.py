@@ -38,8 +38,8 @@ FAR_REACH = 2.2
 """The same where all rows are looked for that score so much, however few of them a cell holds.
 
 What is rare lies far out in the cells of what is common: of 4,729 segments of a million made-up ones that clear the
-bar for ten words, 680 are missed with 1.3, 76 with 2, and about 50 with 2.2, 2.6 and 3.2. For words of what is not there
-hardly any cell is read but the first.
+bar for ten words, 680 are missed with 1.3, 76 with 2, and about 50 with 2.2, 2.6 and 3.2. For words of what is not
+there hardly any cell is read but the first.
 """
 
 REFINED = 512
