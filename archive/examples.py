@@ -48,7 +48,7 @@ class Looking(NamedTuple):
         """The vector (1, dim) of a box, cut out as the segments of the archive were; a whole photo as whole photos."""
         height, width = pixels.shape[:2]
         context = 0.0 if box == Box(0, 0, width, height) else self.context
-        return self.embedder.embed_images([square(pixels, box, context)])
+        return self.embedder.embed_images([square(pixels, box, context, self.embedder.side)])
 
 
 def from_files(told: Sequence[str], look: Callable[[], Looking]) -> list[Example]:

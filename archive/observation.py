@@ -64,8 +64,7 @@ class Observer:
         """One unit row for each box of a photo, in order; the first is the whole frame."""
         if isinstance(self.embedder, RegionEmbedder):
             return self.embedder.embed_regions(pixels, boxes)
-        crops = [square(pixels, box, 0.0 if ordinal == 0 else self.context) for ordinal, box in enumerate(boxes)]
-        return self.embedder.embed_images(crops)
+        return self.embedder.embed_images([self._crop(pixels, box, ordinal) for ordinal, box in enumerate(boxes)])
 
     def observe_all(
         self, photos: Iterable[Seen], workers: int, reused: Reused | None = None
@@ -125,12 +124,15 @@ class Observer:
 
     def _piece(self, pixels: Pixels, region: Region, ordinal: int, old: Footprint) -> _Piece:
         """A segment as it was before, where its place shows the same, else with a crop to be embedded."""
-        context = self.context if ordinal else 0.0
         at = stood_at(region.box, old.boxes) if ordinal else (0 if old.boxes and old.boxes[0] == region.box else None)
-        if at is not None and is_same(stamp(square(pixels, old.boxes[at], context)), old.stamps[at]):
+        if at is not None and is_same(stamp(self._crop(pixels, old.boxes[at], ordinal)), old.stamps[at]):
             return _Piece(old.boxes[at], old.stamps[at], None, at)
-        crop = square(pixels, region.box, context)
+        crop = self._crop(pixels, region.box, ordinal)
         return _Piece(region.box, stamp(crop), crop, -1)
+
+    def _crop(self, pixels: Pixels, box: Box, ordinal: int) -> Pixels:
+        """What the embedder is shown of a segment; the whole frame, ordinal 0, has nothing around it."""
+        return square(pixels, box, self.context if ordinal else 0.0, self.embedder.side)
 
     def pair(self, name: str, segmenter_source: str, embedder_source: str) -> Pair:
         """The pair that this observer is, identified to the byte: whatever changes a box or a vector is in it."""

@@ -76,7 +76,7 @@ def looking(pair: Pair, settings: Settings) -> Looking:
     """The image side of a pair, at work.
 
     Raises:
-        SpaceMismatch: its files are no longer what they were.
+        SpaceMismatch: its files are no longer what they were, or this version looks otherwise.
     """
     from archive.examples import Looking
     from archive.observation import CONTEXT
@@ -87,8 +87,9 @@ def looking(pair: Pair, settings: Settings) -> Looking:
     embedder = _embedder(pair.embedder_source, settings, precision_of(pair.space))
     if embedder.space != pair.space:
         raise SpaceMismatch(
-            f"the files of the embedder {pair.embedder_source} changed since the archive was made with them; put them "
-            "back, or choose the new ones with `archive models use` and run `archive reembed`"
+            f"the embedder {pair.embedder_source} is not what the archive was made with: its files changed, or "
+            "this version looks otherwise; put them back, or choose it anew with `archive models use`, then `archive "
+            "reembed`"
         )
     return Looking(embedder, PAIRS[pair.name].crop_context if pair.name in PAIRS else CONTEXT)
 
@@ -124,8 +125,8 @@ def observer(
     pair = seeing.pair(name, _absolute(segmenter_source), _absolute(embedder_source))
     if not asked and current and not same(pair, current):
         raise SpaceMismatch(
-            f"the files of the pair {current.name!r} changed since the archive was made with them; put them back, or "
-            "choose the new ones with `archive models use` and run `archive reembed`"
+            f"the pair {current.name!r} is not what the archive was made with: its files changed, or this version "
+            "looks otherwise; put them back, or choose it anew with `archive models use`, then `archive reembed`"
         )
     return seeing, pair
 

@@ -49,6 +49,11 @@ class TextEmbedder(Protocol):
 class Embedder(TextEmbedder, Protocol):
     """Turns pictures and words into vectors of one space."""
 
+    @property
+    def side(self) -> int | None:
+        """Pixels along the side of what it looks at; a larger crop may be made smaller before. None: it wants all."""
+        ...
+
     def embed_images(self, crops: Sequence[Pixels]) -> Vectors:
         """One unit row for each crop, in order. Crops are square; they may differ in size."""
         ...

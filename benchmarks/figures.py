@@ -90,6 +90,11 @@ def average_precision(relevant: Flags) -> float:
     return float(np.mean(np.arange(1, len(places) + 1) / places))
 
 
+def recall_at(relevant: Flags, count: int) -> float:
+    """Of a ranking as above: how much of what is relevant stands in its first places, of as much as can stand there."""
+    return float(relevant[:count].sum() / min(count, relevant.sum()))
+
+
 def auroc(higher: NDArray[np.floating], lower: NDArray[np.floating]) -> float:
     """How often one of the former exceeds one of the latter; a tie counts half, and nothing to compare is NaN."""
     if not len(higher) or not len(lower):

@@ -190,7 +190,9 @@ class Look:
         if treatment == "centre":
             return observer.embedder.embed_images([_centre(pixels, box) for box in boxes])
         context = CONTEXTS[treatment]
-        return observer.embedder.embed_images([square(pixels, box, 0 if box == frame else context) for box in boxes])
+        side = observer.embedder.side
+        crops = [square(pixels, box, 0 if box == frame else context, side) for box in boxes]
+        return observer.embedder.embed_images(crops)
 
     def _cut(self, part: Box) -> Pixels:
         if (part.width, part.height) == self._size:

@@ -61,6 +61,7 @@ class Projected:
     """A crop's mean colours on a few axes drawn by chance, and a little of the crop itself."""
 
     space = "projected@1"
+    side = None
     dim = DIM
 
     def __init__(self) -> None:

@@ -59,6 +59,7 @@ class ColourEmbedder:
     """One axis for each colour, and a last one for words that name none."""
 
     space = "colours@1"
+    side: int | None = None
     dim = len(COLOURS) + 1
 
     def embed_images(self, crops: Sequence[Pixels]) -> Vectors:

@@ -88,6 +88,11 @@ def test_average_precision_is_that_of_the_places_of_what_is_relevant() -> None:
     assert figures.average_precision(np.array([True, False, True])) == pytest.approx((1 + 2 / 3) / 2)
 
 
+def test_recall_asks_for_no_more_than_there_is_place_for() -> None:
+    assert figures.recall_at(np.array([True, True, False, True]), 2) == 1
+    assert figures.recall_at(np.array([False, True, False, False, True]), 3) == 0.5
+
+
 def test_auroc_counts_ties_half_and_needs_two_sides() -> None:
     assert figures.auroc(np.array([2.0, 1.0]), np.array([1.0, 0.0])) == pytest.approx(3.5 / 4)
     assert math.isnan(figures.auroc(np.array([1.0]), np.array([])))

@@ -198,3 +198,25 @@ def test_no_reuse_looks_at_each_photo(archive: Commands, tmp_path: Path) -> None
         path.write_bytes(path.read_bytes() + bytes([number]))
     done = archive("ingest", tmp_path / "card", "--no-reuse", "--json").object
     assert done["reused"] == {"photos": 0, "vectors": 0, "of_vectors": 0}
+
+
+class NarrowEmbedder(CountingEmbedder):
+    """Looks at 32 pixels, and keeps the sides of the crops that it was shown."""
+
+    side = 32
+
+    def __init__(self) -> None:
+        self.shown: list[int] = []
+
+    def embed_images(self, crops: Sequence[Pixels]) -> Vectors:
+        self.shown += [len(crop) for crop in crops]
+        return super().embed_images(crops)
+
+
+@pytest.mark.parametrize("reuse", [None, Reuse()])
+def test_an_embedder_is_shown_no_more_pixels_than_it_looks_at(reuse: Reuse | None) -> None:
+    observer = Observer(ColourSegmenter(), NarrowEmbedder())
+    photo = noisy({"red": RED, "green": (401, 303, 413, 315)}, 0)
+    (pack,) = observe([photo], observer, reuse)
+    assert observer.embedder.shown == [32, 32, 16]  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(pack.vectors, observer.observe(photo.pixels).vectors)

@@ -28,6 +28,11 @@ PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 
 LOCAL = "local-dir:"
 
+PREPARED = b"2"
+"""How pixels become vectors: how `archive.photos.crops` cuts them for a tower, and what its graph has in eight bits.
+
+It changes with whatever changes a vector, and is part of every space, so that old and new vectors never meet."""
+
 
 class OpenClipFolder:
     """The settings and the weights of an embedder, before anything heavy is imported.
@@ -45,12 +50,18 @@ class OpenClipFolder:
 
     @cached_property
     def space(self) -> str:
-        """Architecture, digest of the weights, digest of every setting: the same for each copy of the folder."""
+        """Architecture, digest of the weights, digest of every setting and of how pixels are prepared."""
         return self.space_of(file_digest(self.weights))
 
     def space_of(self, sha256: str) -> str:
         """The space that it is if that is the digest of its weights."""
         return f"{self._name}@{sha256[:12]}/{self._settings_digest()[:8]}"
+
+    @property
+    def side(self) -> int:
+        """Pixels along the side of the pictures that the image tower takes."""
+        size = self.config["preprocess_cfg"].get("size") or self.vision.get("image_size", 224)
+        return int(size if isinstance(size, int) else size[0])
 
     @property
     def vision(self) -> dict[str, Any]:
@@ -97,7 +108,7 @@ class OpenClipFolder:
         return name
 
     def _settings_digest(self) -> str:
-        digest = hashlib.sha256(json.dumps(self.config, sort_keys=True).encode())
+        digest = hashlib.sha256(PREPARED + json.dumps(self.config, sort_keys=True).encode())
         for path in self._side_files():
             digest.update(path.read_bytes())
         return digest.hexdigest()

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from archive.embedders.quiet import quiet
+from archive.embedders.slim import slimmed
 from archive.errors import WeightsRejected
 from archive.runtimes import sessions
 from archive.runtimes.kept import PRECISIONS, Graphs, Likeness
@@ -19,8 +20,6 @@ from archive.runtimes.quantising import quantise_products
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-    from numpy.typing import NDArray
 
     from archive.embedders.folder import OpenClipFolder
     from archive.runtimes.kept import Precision
@@ -66,7 +65,9 @@ class GraphTower:
 
 
 class Preparation:
-    """open_clip's own preprocessing of a square picture, in numpy: to the byte what torchvision does with a PIL image.
+    """open_clip's own preprocessing of a square picture: to the byte what torchvision does with a PIL image.
+
+    The graph itself centres colours at `mean` and divides them by `deviation`, each float64 (3,).
 
     Raises:
         WeightsRejected: the settings ask for something else.
@@ -74,24 +75,18 @@ class Preparation:
 
     def __init__(self, folder: OpenClipFolder) -> None:
         settings = folder.config["preprocess_cfg"]
-        size = settings.get("size") or folder.vision.get("image_size", 224)
-        self._side = int(size) if isinstance(size, int) else int(size[0])
-        if not isinstance(size, int) and len(set(size)) > 1:
+        if len({*map(int, np.atleast_1d(settings.get("size") or 0))}) > 1:
             raise WeightsRejected("an image tower that is not square would cut a square crop; choose another")
+        self.side = folder.side
         self._resampling = RESAMPLING[settings.get("interpolation", "bicubic")]
-        mean, std = (
-            np.array(settings.get(name, usual), np.float32) for name, usual in (("mean", CLIP_MEAN), ("std", CLIP_STD))
-        )
-        # There are only 256 values of a colour, so that each is computed once.
-        self._values = np.ascontiguousarray(((np.arange(256, dtype=np.float32)[:, None] / 255 - mean) / std).T)
+        self.mean = np.array(settings.get("mean", CLIP_MEAN))
+        self.deviation = np.array(settings.get("std", CLIP_STD))
 
-    def __call__(self, crop: Pixels) -> NDArray[np.float32]:
-        """A square crop, uint8 (s, s, 3), as float32 (3, side, side)."""
-        small = np.asarray(Image.fromarray(crop).resize((self._side, self._side), self._resampling))
-        prepared = np.empty((3, self._side, self._side), np.float32)
-        for colour, values in enumerate(self._values):
-            np.take(values, small[..., colour], out=prepared[colour], mode="clip")  # "raise" would copy once more
-        return prepared
+    def __call__(self, crop: Pixels) -> Pixels:
+        """A square crop as uint8 (side, side, 3)."""
+        if len(crop) == self.side:
+            return crop
+        return np.asarray(Image.fromarray(crop).resize((self.side, self.side), self._resampling))
 
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -107,34 +102,29 @@ def graphs_of(folder: OpenClipFolder, cache: Path) -> Graphs:
 def _convert(folder: OpenClipFolder, target: Path) -> Likeness:
     from archive.embedders.openclip import load_towers
 
-    tower = load_towers(folder).visual
-    _export(tower, Preparation(folder), target / "exact.onnx")
+    towers, shown = load_towers(folder), crops()
+    original = _unit(_torch_rows(towers, shown))
+    _export(towers.visual, Preparation(folder), target / "exact.onnx")
     with quiet():
         quantise_products(target / "exact.onnx", target / "int8.onnx")
-    shown = crops()
-    original = _unit(_torch_rows(tower, Preparation(folder), shown))
     exact, int8 = (
-        float((_unit(_tower(target, folder, precision).rows(shown)) * original).sum(axis=1).mean())
+        float((_unit(GraphTower(target / f"{precision}.onnx", folder, precision).rows(shown)) * original).sum(1).mean())
         for precision in PRECISIONS
     )
     usable: list[Precision] = ["exact"] if exact >= EXACT_FROM else []
     return Likeness(exact, int8, (*usable, *(("int8",) if int8 >= INT8_FROM else ())))
 
 
-def _tower(target: Path, folder: OpenClipFolder, precision: Precision) -> GraphTower:
-    return GraphTower(target / f"{precision}.onnx", folder, precision)
-
-
 def _export(tower: Any, prepare: Preparation, path: Path) -> None:  # noqa: ANN401
     """One graph from prepared pictures, any number of them, to rows."""
     import torch
 
-    side = prepare(np.zeros((8, 8, 3), np.uint8)).shape[1]
+    graph = slimmed(tower, prepare.mean, prepare.deviation)
     try:
         with quiet(), torch.inference_mode():
             torch.onnx.export(
-                tower.eval(),
-                (torch.zeros(2, 3, side, side),),
+                graph,
+                (torch.zeros(2, prepare.side, prepare.side, 3, dtype=torch.uint8),),
                 str(path),
                 input_names=["images"],
                 output_names=["rows"],
@@ -147,12 +137,17 @@ def _export(tower: Any, prepare: Preparation, path: Path) -> None:  # noqa: ANN4
         raise WeightsRejected("torch cannot export this image tower; choose another embedder") from error
 
 
-def _torch_rows(tower: Any, prepare: Preparation, shown: Sequence[Pixels]) -> Vectors:  # noqa: ANN401
+def _torch_rows(towers: Any, shown: Sequence[Pixels]) -> Vectors:  # noqa: ANN401
+    """The network's own rows, by open_clip's own preprocessing."""
     import torch
 
+    from archive.embedders.openclip import preprocessing
+
+    prepare = preprocessing(towers)
     with torch.inference_mode():
-        batches = [np.stack([prepare(crop) for crop in shown[at : at + BATCH]]) for at in range(0, len(shown), BATCH)]
-        rows: Vectors = np.concatenate([tower(torch.from_numpy(batch)).numpy() for batch in batches])
+        inputs = [prepare(Image.fromarray(crop)) for crop in shown]
+        batches = [torch.stack(inputs[at : at + BATCH]) for at in range(0, len(inputs), BATCH)]
+        rows: Vectors = np.concatenate([towers.visual(batch).numpy() for batch in batches])
     return rows
 
 

@@ -64,6 +64,7 @@ class OpenClipEmbedder:
         self._loading = Lock()
         self._loading_torch = Lock()
         self.dim = self._folder.dim
+        self.side = self._folder.side
 
     @property
     def space(self) -> str:

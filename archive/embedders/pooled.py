@@ -52,6 +52,8 @@ class PooledEmbedder:
         WeightsMissing: the folder is not complete.
     """
 
+    side = None  # the colours of a crop are counted in all of it
+
     def __init__(self, folder: Path, see: Callable[[Pixels], Glance]) -> None:
         self._folder = folder
         self._see = see

@@ -28,7 +28,9 @@ Runtime: TypeAlias = Literal["torch", "exact", "int8"]
 PRECISIONS: tuple[Precision, ...] = ("exact", "int8")
 
 FORMAT = 1
-"""Changes with whatever changes the numbers of an int8 graph; it is part of such a graph's name."""
+"""Changes with whatever changes the numbers of every int8 graph; it is part of such a graph's name.
+
+What changes those of image towers alone is `archive.embedders.folder.PREPARED`."""
 
 INT8 = f"int8.{FORMAT}"
 """What stands in the name of a space or a segmenter whose numbers come from an int8 graph."""

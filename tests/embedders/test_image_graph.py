@@ -69,8 +69,9 @@ def test_pixels_are_prepared_as_open_clip_prepares_them(folder: Path) -> None:
     opened = OpenClipFolder(folder)
     theirs = preprocessing(load_towers(opened))
     ours = Preparation(opened)
-    for crop in coloured_crops(4, 31, 200):
-        np.testing.assert_allclose(ours(crop), theirs(Image.fromarray(crop)).numpy(), atol=1e-6)
+    for crop in coloured_crops(4, 31, 32, 200):
+        prepared = ((ours(crop) / 255 - ours.mean) / ours.deviation).transpose(2, 0, 1)
+        np.testing.assert_allclose(prepared, theirs(Image.fromarray(crop)).numpy(), atol=1e-6)
 
 
 def test_a_tower_that_is_not_square_is_refused(folder: Path) -> None:

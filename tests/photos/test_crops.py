@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
+from archive.photos import crops
 from archive.photos.crops import LARGEST, NEUTRAL, square
 from archive.types import Box
 from tests.photos.pictures import quarters
@@ -88,3 +90,34 @@ def test_a_large_crop_is_made_smaller_as_a_whole() -> None:
     assert tuple(crop[512, 100]) == (250, 10, 10)
     assert tuple(crop[512, 900]) == (0, 0, 0)
     assert tuple(crop[10, 10]) == NEUTRAL
+
+
+@given(st.data())
+def test_a_crop_made_smaller_as_it_is_cut_is_a_whole_square_made_smaller(data: st.DataObject) -> None:
+    height, width, side = (data.draw(st.integers(1, most)) for most in (200, 200, 40))
+    left, top = data.draw(st.integers(0, width - 1)), data.draw(st.integers(0, height - 1))
+    right, bottom = data.draw(st.integers(left + 1, width)), data.draw(st.integers(top + 1, height))
+    pixels = np.random.default_rng(width * height).integers(60, 190, (height, width, 3), dtype=np.uint8)
+    box = Box(left, top, right, bottom)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(crops, "GAP", None)
+        crop = square(pixels, box, side=side)
+    whole = square(pixels, box)
+    smaller = Image.fromarray(whole).resize((side, side), Image.Resampling.BICUBIC) if len(whole) > side else whole
+    assert crop.shape == (min(side, len(whole)),) * 2 + (3,)
+    assert np.abs(crop.astype(int) - np.asarray(smaller)).max() <= 1  # the filter's two passes may change places
+    assert crop.flags.c_contiguous
+
+
+@pytest.mark.parametrize("box", [Box(0, 0, 1600, 1200), Box(300, 10, 520, 1190), Box(40, 500, 1500, 701)])
+def test_averages_on_the_way_to_a_small_crop_hardly_show(box: Box) -> None:
+    coarse = np.random.default_rng(5).integers(0, 255, (75, 100, 3), dtype=np.uint8)
+    pixels = np.asarray(Image.fromarray(coarse).resize((1600, 1200), Image.Resampling.BICUBIC))
+    whole = Image.fromarray(square(pixels, box)).resize((256, 256), Image.Resampling.BICUBIC)
+    assert np.abs(np.asarray(whole, np.float32) - square(pixels, box, side=256)).mean() < 1
+
+
+def test_a_crop_that_is_small_already_stays_as_it_is() -> None:
+    pixels = quarters(64, 64)
+    box = Box(8, 8, 40, 30)
+    assert np.array_equal(square(pixels, box, side=64), square(pixels, box))
