@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 STEPS = 16
 
 FINE = 8
-"""Dimensions, the first, that have two half bytes each: 256 equal steps from the smallest to the largest."""
+"""Dimensions, the first, that have two half bytes each: 256 equal steps."""
 
 LAYOUT = ((40, 1), (20, 2), (16, 4), (35, 8))
 """So many sub-quantizers of so many dimensions each, of those that follow.
@@ -38,6 +38,10 @@ ten are then among 48 candidates, and 98.2 % where the narrow ones are halved or
 
 BLOCK = 32
 """Rows whose codes stand together, as faiss's kernel takes them."""
+
+_OUTERMOST, _BEYOND = 8, 1 / 8
+"""Equal steps reach so much of their range beyond the mean of so many outermost rows: the outermost would be one row's
+own, and what a word finds lies far out."""
 
 WIDEST = max(width for _, width in LAYOUT)
 _IN_REGISTER = np.array([0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15])
@@ -165,9 +169,11 @@ def _columns(rows: Vectors, part: _Part) -> Vectors:
 
 def _even_steps(rows: Vectors) -> NDArray[np.float32]:
     """Sixteen coarse steps of each dimension, then the sixteen within one: (2 * dims, 16)."""
-    least, step = rows.min(axis=0)[:, np.newaxis], np.ptp(rows, axis=0)[:, np.newaxis] / STEPS**2
+    ordered = np.sort(rows, axis=0)
+    least, most = (some.mean(axis=0)[:, np.newaxis] for some in (ordered[:_OUTERMOST], ordered[-_OUTERMOST:]))
+    step = (1 + 2 * _BEYOND) * (most - least) / STEPS**2
     places = np.arange(STEPS)
-    coarse = least + step * (STEPS * places + STEPS / 2)
+    coarse = (least + most) / 2 + step * STEPS * (places - (STEPS - 1) / 2)
     fine = step * (places - (STEPS - 1) / 2)
     return np.concatenate([coarse, fine])
 

@@ -49,6 +49,8 @@ _IN_ONE_LIST = 11
 """faiss's way of searching, list by list for one query, that keeps many results."""
 
 _BYTES_AT_ONCE = 1 << 20
+_CODED_AT_ONCE = 1_024
+"""Rows that stay in the processor's cache while they are coded."""
 
 
 class Cells:
@@ -278,12 +280,17 @@ def _selector(wanted: NDArray[np.bool_] | None) -> Any:  # noqa: ANN401
 
 def _coded(vectors: Vectors | Halves, training: Training) -> tuple[codes.Codes, NDArray[np.int64]]:
     """The half bytes of each vector, and its cell."""
-    places = Grouped(training.middles[:, : training.spreads.shape[1]])
+    near = training.spreads.shape[1]
+    places = Grouped(training.middles[:, :near])
+    centre = training.codes @ training.mean
+    middles = training.middles + centre
     rows = np.empty((len(vectors), len(training.means)), np.uint8)
     owners = np.empty(len(vectors), np.int64)
     for start in range(0, len(vectors), CHUNK):
-        chunk = slice(start, start + CHUNK)
-        projected: Vectors = np.ascontiguousarray((floats(vectors[chunk]) - training.mean) @ training.codes.T)
-        owners[chunk] = places.nearest(projected)
-        rows[chunk] = codes.coded(projected - training.middles[owners[chunk]], training.steps)
+        projected: Vectors = floats(vectors[start : start + CHUNK]) @ training.codes.T
+        owners[start : start + CHUNK] = places.nearest(projected[:, :near] - centre[:near])
+        for begin in range(0, len(projected), _CODED_AT_ONCE):
+            some = projected[begin : begin + _CODED_AT_ONCE]
+            own = slice(start + begin, start + begin + len(some))
+            rows[own] = codes.coded(some - middles[owners[own]], training.steps)
     return rows, owners
