@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
 from tempfile import NamedTemporaryFile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from archive.disk import sync
 from archive.errors import UsageError
@@ -24,8 +23,7 @@ if TYPE_CHECKING:
 NAME = "last-answer.json"
 
 
-@dataclass(frozen=True, slots=True)
-class LastAnswer:
+class LastAnswer(NamedTuple):
     """Which segment answered best in each hit, by the hit's rank, and the pair and the archive that it was found in."""
 
     archive: str

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 HOME_VARIABLE = "ARCHIVE_HOME"
 CONFIG_VARIABLE = "ARCHIVE_CONFIG"
@@ -17,8 +17,7 @@ Below it, reading them from the catalog costs less than importing faiss does.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Cluster:
+class Cluster(NamedTuple):
     """Where an archive of more than one machine keeps its parts; a part that is None is in the archive's home.
 
     metadata   the PostgreSQL of the catalog, as SQLAlchemy writes its URL
@@ -37,8 +36,7 @@ class Cluster:
     allowed: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """The archive's home, the folder of downloaded weights, and the limits that tests make small.
 
     `cluster` is None for an archive that lives in its home alone, which is what most are. `wearers` are those that the
@@ -106,8 +104,7 @@ def _from_environment(variable: str) -> Path | None:
     return Path(value) if value else None
 
 
-@dataclass(frozen=True, slots=True)
-class PairChoice:
+class PairChoice(NamedTuple):
     """The pair that a command was asked to use: one of the registry by name, or parts of one's own.
 
     A part that is None is taken from the pair that the archive has, else from the standard one.

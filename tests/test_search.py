@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from contextlib import closing
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -180,17 +179,17 @@ def test_a_filtered_answer_is_brute_force_over_the_filtered_photos_and_few_begin
     begin, end = (None if minute is None else MORNING + timedelta(minutes=minute) for minute in (after, before))
     query = Query(text, limit=PHOTOS, after=begin, before=end, camera=camera)
     expected = brute_force(sealed, query)
-    everything = ask(sealed, 1, replace(query, everything=True))
+    everything = ask(sealed, 1, query._replace(everything=True))
     assert [hit.photo.id for hit in everything.hits] == expected
     assert everything.searched.photos == len(expected)
     assert (everything.verdict is Verdict.EMPTY) == (not expected)
-    many = ask(sealed, 1, replace(query, limit=10, sort=sort)).hits
+    many = ask(sealed, 1, query._replace(limit=10, sort=sort)).hits
     listed = {hit.photo.id for hit in ask(sealed, 1, query).hits}
     assert {hit.photo.id for hit in many} <= listed
     if sort is Sort.RELEVANCE:
         assert [hit.photo.id for hit in many] == [number for number in expected if number in listed][:10]
     for limit in (1, 3):
-        assert ask(sealed, 1, replace(query, limit=limit, sort=sort)).hits == many[:limit]
+        assert ask(sealed, 1, query._replace(limit=limit, sort=sort)).hits == many[:limit]
 
 
 def test_photos_of_unknown_time_are_found_and_counted_where_a_range_leaves_them_out(sealed: Settings) -> None:
@@ -300,7 +299,7 @@ QUESTIONS = [
 
 
 def plain(answer: Answer) -> Answer:
-    return replace(answer, took_ms={})
+    return answer._replace(took_ms={})
 
 
 def test_answers_over_what_is_kept_are_those_over_the_catalog_whatever_changes(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -34,8 +33,7 @@ if TYPE_CHECKING:
     from archive.types import Box, Ids, Mark, Pack, Pair, Photo, Shard, Vectors
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Allowed:
+class Allowed(NamedTuple):
     """The photos that a filter lets through: sorted ids, or None where nothing was filtered.
 
     `untimed` photos were left out by a time range only because nobody knows when they were taken.
@@ -45,8 +43,7 @@ class Allowed:
     untimed: int
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(NamedTuple):
     """What a pair can search."""
 
     photos: int

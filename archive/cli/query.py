@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
@@ -131,8 +130,8 @@ def command(
     answer = served.answer if served else asking.ask(query, settings, likes, like_hits)
     total = round((perf_counter() - began) * 1000, 1)
     spent = answer.took_ms.get("embed", 0.0) + answer.took_ms.get("search", 0.0)
-    answer = replace(
-        answer, took_ms={"load": round(total - spent, 1), "embed": 0.0, "search": 0.0, **answer.took_ms, "total": total}
+    answer = answer._replace(
+        took_ms={"load": round(total - spent, 1), "embed": 0.0, "search": 0.0, **answer.took_ms, "total": total}
     )
     # Pictures first: whoever reads the words may hang up early, as `head` does.
     saved = 0 if save is None else _save(answer, save, settings)

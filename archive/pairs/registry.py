@@ -7,9 +7,8 @@ it from the architecture that open_clip itself ships.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from archive.cleanup import CleanUp
 from archive.errors import UsageError
@@ -21,8 +20,7 @@ SegmenterKind = Literal["yolo", "sam", "grid", "whole", "one-look"]
 Triple = tuple[float, float, float]
 
 
-@dataclass(frozen=True, slots=True)
-class Weights:
+class Weights(NamedTuple):
     """One file of weights. `sha256` is hex, `size` is bytes; either is None where no source names it."""
 
     file: str
@@ -32,8 +30,7 @@ class Weights:
     licence: str
 
 
-@dataclass(frozen=True, slots=True)
-class SegmenterSpec:
+class SegmenterSpec(NamedTuple):
     """A segmenter and its settings.
 
     `size` is the longer side of its input in pixels, `confidence` the least that a region needs, and `overlap` the IoU
@@ -48,8 +45,7 @@ class SegmenterSpec:
     overlap: float
 
 
-@dataclass(frozen=True, slots=True)
-class Preprocessing:
+class Preprocessing(NamedTuple):
     """How pixels become the input of an image tower, in open_clip's terms."""
 
     mean: Triple
@@ -58,8 +54,7 @@ class Preprocessing:
     resize_mode: str
 
 
-@dataclass(frozen=True, slots=True)
-class EmbedderSpec:
+class EmbedderSpec(NamedTuple):
     """An embedder: `architecture` is open_clip's name, `files` are safetensors and, if need be, a vocabulary."""
 
     name: str
@@ -68,8 +63,7 @@ class EmbedderSpec:
     preprocessing: Preprocessing
 
 
-@dataclass(frozen=True, slots=True)
-class PairSpec:
+class PairSpec(NamedTuple):
     """A segmenter and an embedder that answer together.
 
     `crop_context` is the share of a box's width and height that is added on each of its sides before it is embedded.
@@ -81,7 +75,7 @@ class PairSpec:
     embedder: EmbedderSpec
     purpose: str
     crop_context: float
-    cleanup: CleanUp = field(default_factory=CleanUp)
+    cleanup: CleanUp = CleanUp()
     shipped: bool = False
 
     @property

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from archive.errors import UsageError, WeightsMissing
 from archive.pairs import checking, registry
@@ -42,8 +41,7 @@ class State(StrEnum):
     MISSING = "missing"
 
 
-@dataclass(frozen=True, slots=True)
-class FileRow:
+class FileRow(NamedTuple):
     """One file of a pair, as `models list` shows it; `path` is where it is or would be."""
 
     file: str
@@ -54,8 +52,7 @@ class FileRow:
     state: State
 
 
-@dataclass(frozen=True, slots=True)
-class PairRow:
+class PairRow(NamedTuple):
     """One pair, as `models list` shows it.
 
     `size` is the sum of its files in bytes, None while one of them is neither known nor on disk. A pair is `pinned`
@@ -222,5 +219,5 @@ def _config(embedder: EmbedderSpec) -> dict[str, object]:
     architecture = Path(package.origin).parent / "model_configs" / f"{embedder.architecture}.json"
     return {
         "model_cfg": json.loads(architecture.read_text(encoding="utf-8")),
-        "preprocess_cfg": asdict(embedder.preprocessing),
+        "preprocess_cfg": embedder.preprocessing._asdict(),
     }

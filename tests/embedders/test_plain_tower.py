@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -170,7 +169,7 @@ def test_the_words_of_a_pulled_pair_are_computed_so_for_as_long_as_its_weights_a
 ) -> None:
     files = (registry.Weights(WEIGHTS, "", file_digest(folder / WEIGHTS), None, "MIT"),)
     standard = registry.PAIRS["standard"]
-    small = replace(standard, name="small", embedder=replace(standard.embedder, name="tower", files=files))
+    small = standard._replace(name="small", embedder=standard.embedder._replace(name="tower", files=files))
     monkeypatch.setattr(registry, "PAIRS", {"small": small})
     settings = Settings(tmp_path / "home", tmp_path / "weights")
     pulled = shutil.copytree(folder, settings.weights / "embedders" / "tower")
