@@ -54,13 +54,14 @@ def ask(
     """
     from archive import last_answer
     from archive.aftermath import by_pixels
-    from archive.catalog.texts import remember_text
-    from archive.pairs import shelf
+    from archive.pairs.shipped import calibration
     from archive.search import search
 
-    made = supply or Supply(indexing.index_to_ask, parts.words)
+    made = supply or Supply(indexing.index_to_ask, parts.WordsToAsk)
 
     def remember(space: str, text: str, vector: Vectors) -> None:
+        from archive.catalog.texts import remember_text
+
         place = bootstrap.catalog_place(settings)
         note = partial(remember_text, place, settings.home, space, text, vector)
         if made.later is None:
@@ -76,7 +77,7 @@ def ask(
         if not (query.text or shown):
             raise UsageError("what was to be the example is no longer in the archive; ask with words")
         found, tower = made.index_to_ask(settings, reader, pair_id, pair), made.words(pair, settings)
-        compare, chances = by_pixels(bootstrap.originals(settings)), shelf.calibration(pair.name)
+        compare, chances = by_pixels(bootstrap.originals(settings)), calibration(pair.name)
         answer = search(query, reader, tower, found, remember, shown, compare, chances, made.kept)
         if is_last:
             last_answer.keep(settings.home, last_answer.of(answer, reader.state.uuid, pair_id))

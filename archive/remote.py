@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import urlencode
 
-from archive import running, wire
+from archive import running
 from archive.progress import is_running
-from archive.types import Answer
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from archive.types import Query
+    from archive.types import Answer, Query
 
 SECONDS = 10.0
 MOST_BYTES = 64 << 20
@@ -35,6 +33,10 @@ def ask(query: Query, home: Path) -> Served | None:
     if contact is None or not is_running(contact.pid):
         return None
     from http.client import HTTPConnection, HTTPException
+    from urllib.parse import urlencode
+
+    from archive import wire
+    from archive.types import Answer
 
     connection = HTTPConnection("127.0.0.1", contact.port, timeout=SECONDS)
     try:

@@ -39,15 +39,25 @@ class Cluster(NamedTuple):
 class Settings(NamedTuple):
     """The archive's home, the folder of downloaded weights, and the limits that tests make small.
 
+    `own_weights` is None where the weights are in the system's cache, which most questions need not look for.
     `cluster` is None for an archive that lives in its home alone, which is what most are. `wearers` are those that the
     command named.
     """
 
     home: Path
-    weights: Path
+    own_weights: Path | None = None
     seal_at: int = SEAL_AT
     cluster: Cluster | None = None
     wearers: tuple[str, ...] = ()
+
+    @property
+    def weights(self) -> Path:
+        """The folder of downloaded weights."""
+        if self.own_weights is not None:
+            return self.own_weights
+        from platformdirs import user_cache_path
+
+        return user_cache_path("archive") / "weights"
 
     @property
     def catalog(self) -> Path:
@@ -92,16 +102,20 @@ class Settings(NamedTuple):
 
 def resolve(home: Path | None = None) -> Settings:
     """The settings: a flag goes before the environment, and that before the system's own place for user files."""
-    from platformdirs import user_cache_path, user_data_path
-
-    chosen = home or _from_environment(HOME_VARIABLE) or user_data_path("archive")
-    weights = _from_environment(WEIGHTS_VARIABLE) or user_cache_path("archive") / "weights"
-    return Settings(chosen.expanduser().absolute(), weights.expanduser().absolute(), SEAL_AT)
+    chosen = home or _from_environment(HOME_VARIABLE) or _systems_home()
+    weights = _from_environment(WEIGHTS_VARIABLE)
+    return Settings(chosen.expanduser().absolute(), weights and weights.expanduser().absolute(), SEAL_AT)
 
 
 def _from_environment(variable: str) -> Path | None:
     value = os.environ.get(variable)
     return Path(value) if value else None
+
+
+def _systems_home() -> Path:
+    from platformdirs import user_data_path
+
+    return user_data_path("archive")
 
 
 class PairChoice(NamedTuple):

@@ -13,7 +13,7 @@ Value = TypeVar("Value")
 
 
 def packed(value: object) -> Any:  # noqa: ANN401  (whatever JSON has)
-    """A value of `archive.types` as what `json` takes: named tuples as objects, others as lists, moments as ISO 8601."""
+    """A value of `archive.types` as what `json` takes: named tuples as objects, moments as ISO 8601."""
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return {name: packed(one) for name, one in zip(value._fields, value, strict=True)}
     if isinstance(value, tuple | list):

@@ -61,7 +61,7 @@ def pack(number: int) -> Pack:
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home whose catalog holds 400 photos, a minute apart, with nothing sealed yet."""
     folder = tmp_path_factory.mktemp("template") / "home"
-    with bootstrap.writing(Settings(home=folder, weights=folder)) as catalog:
+    with bootstrap.writing(Settings(folder, folder)) as catalog:
         number = catalog.ensure_pair(PAIR)
         catalog.set_answering(number)
         for photo in range(PHOTOS):
@@ -128,7 +128,7 @@ def sealed(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings
     """An archive whose first 300 photos are in shards, and of which every seventh has no known time."""
     home = tmp_path_factory.mktemp("sealed") / "home"
     shutil.copytree(template, home)
-    settings = Settings(home=home, weights=home)
+    settings = Settings(home, home)
     with closing(connect_to_write(settings.catalog)) as connection:
         connection.execute("UPDATE photos SET captured_at_us = NULL, captured_at_source = 'unknown' WHERE id % 7 = 0")
         connection.execute("UPDATE photos SET camera = 'left' WHERE id % 2 = 0")

@@ -105,7 +105,6 @@ def command(
     """
     began = perf_counter()
     from archive import answers, asking, bootstrap, moments, remote
-    from archive.cli import pictures
     from archive.types import Query, Sort, Verdict
 
     now = datetime.now(UTC)
@@ -145,12 +144,16 @@ def command(
         for line in answers.as_words(answer, locate, now, photos=photos or sort == "newest"):
             click.echo(line)
         if picture:
+            from archive.cli import pictures
+
             pictures.show(answer, settings)
         for note in answers.footnotes(answer):
             click.echo(note, err=True)
     if save is not None:
         click.echo(f"saved {saved} picture{'' if saved == 1 else 's'} to {save}", err=True)
     if opens and answer.sightings:
+        from archive.cli import pictures
+
         pictures.open_viewer(bootstrap.local(settings, answer.sightings[0].hit.photo))
     return 0 if answer.verdict in {Verdict.SEEN, Verdict.MAYBE} else NOTHING_SEEN
 

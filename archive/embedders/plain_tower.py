@@ -16,11 +16,10 @@ import numpy as np
 
 from archive.embedders.byte_pairs import END, TABLE, BytePairs, is_plain
 from archive.embedders.cleaning import clean
-from archive.embedders.folder import CONFIG, WEIGHTS, OpenClipFolder
+from archive.embedders.folder import CONFIG, WEIGHTS
 from archive.embedders.rows import unit_rows
 from archive.embedders.text_tower import REMEDY, VOCABULARY, read_description, tokens
 from archive.errors import WeightsMissing, WeightsRejected
-from archive.runtimes.kept import INT8
 from archive.verified import has_digest
 
 if TYPE_CHECKING:
@@ -185,6 +184,9 @@ def of_folder(weights: Weights, tower: Path, space: str, verified: Verified) -> 
 
     So it must where the weights are no longer there, or others, or their tower is of another kind.
     """
+    from archive.embedders.folder import OpenClipFolder
+    from archive.runtimes.kept import INT8
+
     try:
         folder = OpenClipFolder(weights.folder)
     except (WeightsMissing, WeightsRejected):

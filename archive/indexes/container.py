@@ -15,17 +15,15 @@ float32. Everything in it is a sum over many rows, so none of it can be told fro
 
 from __future__ import annotations
 
-import hashlib
 import mmap
 import os
-import secrets
 import struct
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from archive.disk import sync
+from archive.disk import sha256_of, sync
 from archive.verified import has_digest
 
 if TYPE_CHECKING:
@@ -57,6 +55,8 @@ class HashedFile:
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
+        import hashlib
+
         self._digest = hashlib.sha256()
         self.size = 0
 
@@ -128,7 +128,7 @@ class StoredTraining(NamedTuple):
 @contextmanager
 def durable(folder: Path, name: str) -> Iterator[HashedFile]:
     """Write a new file of the folder: its name appears when all of it is on the disk, and not at all on an error."""
-    partial = folder / f"{secrets.token_hex(8)}{PARTIAL_SUFFIX}"
+    partial = folder / f"{os.urandom(8).hex()}{PARTIAL_SUFFIX}"
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -144,13 +144,13 @@ def durable(folder: Path, name: str) -> Iterator[HashedFile]:
 
 def new_shard_name(first_pack: int, last_pack: int) -> str:
     """A name that no file ever had: a restored older catalog never takes a newer file for its own."""
-    return f"{first_pack}-{last_pack}-{secrets.token_hex(8)}{SHARD_SUFFIX}"
+    return f"{first_pack}-{last_pack}-{os.urandom(8).hex()}{SHARD_SUFFIX}"
 
 
 def write_head(file: HashedFile, ids: Ids, dim: int, training: bytes, engine_version: str) -> None:
     """Write everything of a shard that stands before the engine; `training` is the mark of the one that it needs."""
     version = engine_version.encode()[:8]
-    file.write(_HEADER.pack(MAGIC, VERSION, dim, len(ids), secrets.token_bytes(16), training, version))
+    file.write(_HEADER.pack(MAGIC, VERSION, dim, len(ids), os.urandom(16), training, version))
     file.write(np.ascontiguousarray(ids, dtype="<i8").data.cast("B"))
     file.write(bytes(-file.size % _ALIGNMENT))
 
@@ -197,14 +197,17 @@ def training_mark(path: Path) -> bytes:
     return _HEADER.unpack(head)[5].rstrip(b"\0") and _HEADER.unpack(head)[5] if len(head) == _HEADER.size else b""
 
 
-def read_training(folder: Path, dim: int) -> StoredTraining | None:
-    """The training of the folder, or None where no file of one has the content that its name says."""
+def read_training(folder: Path, dim: int, verified: Verified | None = None) -> StoredTraining | None:
+    """The training of the folder, or None where no file of one has the content that its name says.
+
+    With `verified`, what it found before is not hashed again.
+    """
     for path in sorted(folder.glob(f"*{CELLS_SUFFIX}")):
         try:
-            content = path.read_bytes()
+            content = path.read_bytes() if has_digest(path, path.stem, verified) else b""
         except OSError:
             continue
-        if hashlib.sha256(content).hexdigest() == path.stem and content[:8] == TRAINING_MAGIC:
+        if content[:8] == TRAINING_MAGIC:
             return _parse_training(path.name, content, dim)
     return None
 
@@ -214,7 +217,7 @@ def write_training(folder: Path, training: Training, lesson: Lesson) -> StoredTr
     (kept, dim), (cells, near) = training.codes.shape, training.spreads.shape
     head = _TRAINING_HEADER.pack(TRAINING_MAGIC, VERSION, dim, kept, near, cells, *lesson)
     content = head + b"".join(part.astype("<f4").tobytes() for part in training)
-    name = f"{hashlib.sha256(content).hexdigest()}{CELLS_SUFFIX}"
+    name = f"{sha256_of(content)}{CELLS_SUFFIX}"
     with durable(folder, name) as file:
         file.write(content)
     return StoredTraining(name, training, lesson)

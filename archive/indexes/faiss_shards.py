@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from copy import copy
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -192,6 +191,8 @@ class FaissIndex:
         self._shards.clear()
         self._opened.clear()
         if self._folder.exists():
+            import shutil
+
             shutil.rmtree(self._folder)
             sync(self._folder.parent)
 
@@ -292,7 +293,7 @@ class FaissIndex:
     def _knows(self, mark: bytes) -> bool:
         """Whether the training of that mark is there, and ready."""
         if mark and mark.hex() not in self._cells:
-            stored = container.read_training(self._folder, self._dim)
+            stored = container.read_training(self._folder, self._dim, self._verified)
             if stored and stored.mark == mark:
                 self._cells[mark.hex()] = engines.Cells(stored.training)
         return mark.hex() in self._cells

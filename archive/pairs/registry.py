@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from archive.cleanup import CleanUp
 from archive.errors import UsageError
+from archive.pairs.shipped import is_shipped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,17 +77,16 @@ class PairSpec(NamedTuple):
     purpose: str
     crop_context: float
     cleanup: CleanUp = CleanUp()
-    shipped: bool = False
+
+    @property
+    def shipped(self) -> bool:
+        """Whether it comes with the archive itself."""
+        return is_shipped(self.name)
 
     @property
     def files(self) -> tuple[Weights, ...]:
         """Everything that a pull fetches."""
         return (*((self.segmenter.weights,) if self.segmenter.weights else ()), *self.embedder.files)
-
-
-def is_shipped(name: str) -> bool:
-    """Whether that is the name of a pair that comes with the archive; a path or an unknown name is none."""
-    return name in PAIRS and PAIRS[name].shipped
 
 
 def find(name: str) -> PairSpec:
@@ -197,7 +197,6 @@ _POCKET = PairSpec(
     # A vector costs nothing but its bytes here, so smaller things may have one, and a full table has more than an empty
     # one: with 27 segments for a photo on average that finds .64 of the small things, the 30 surest of each .56.
     cleanup=CleanUp(least_side=5, least_share=1 / 20_000, same_overlap=0.5, limit=60),
-    shipped=True,
 )
 
 PAIRS: Mapping[str, PairSpec] = MappingProxyType(

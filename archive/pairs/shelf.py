@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from archive.errors import UsageError, WeightsMissing
 from archive.pairs import checking, registry
-from archive.verdicts import UNMEASURED, Calibration
+from archive.pairs.shipped import shipped_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,10 +25,6 @@ if TYPE_CHECKING:
     from archive.pairs.registry import EmbedderSpec, PairSpec, Weights
 
 CONFIG = "open_clip_config.json"
-SHIPPED = Path(__file__).parent
-"""Where pairs that come with the archive lie, each in a folder of its name."""
-
-CALIBRATION = "calibration.json"
 SHIPPED_LICENCE = "AGPL-3.0"
 WEIGHTS_SUFFIXES = (".onnx", ".safetensors")
 
@@ -82,17 +78,6 @@ def best(folder: Path) -> str:
         if pair.shipped or _state(pair, tuple(_pulled_rows(pair, folder)), folder) is State.ON_DISK:
             return name
     raise UsageError("no pair of models is on disk; `archive models pull standard` fetches one")
-
-
-def shipped_folder(name: str) -> Path:
-    """The folder of a pair that comes with the archive."""
-    return SHIPPED / name
-
-
-def calibration(name: str) -> Calibration:
-    """What scores mean in the space of a pair, where that was measured."""
-    path = shipped_folder(name) / CALIBRATION
-    return Calibration(**json.loads(path.read_bytes())) if path.is_file() else UNMEASURED
 
 
 def pull(

@@ -19,7 +19,7 @@ from archive.embedders.plain_tower import PlainTextTower, Weights, of_folder
 from archive.embedders.text_tower import OnnxTextTower, tower_folder
 from archive.errors import WeightsMissing, WeightsRejected
 from archive.pairs import registry
-from archive.pairs.shelf import shipped_folder
+from archive.pairs.shipped import shipped_folder
 from archive.runtimes.kept import INT8
 from archive.settings import Settings
 from archive.types import Pair
