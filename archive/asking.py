@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from archive import bootstrap, indexing, parts
 from archive.errors import UsageError
@@ -20,14 +19,13 @@ if TYPE_CHECKING:
     from archive.types import Answer, Example, Pair, Query, Vectors
 
 
-@dataclass(frozen=True, slots=True)
-class Supply:
+class Supply(NamedTuple):
     """Where a query gets what it works with: those of the composition root, or ones that keep what they made.
 
     What need not be done before the answer is handed to `later`, and done before it where there is none.
     """
 
-    index: Callable[[Settings, CatalogReader, int, Pair], VectorIndex]
+    index_to_ask: Callable[[Settings, CatalogReader, int, Pair], VectorIndex]
     words: Callable[[Pair, Settings], TextEmbedder]
     kept: Kept | None = None
     idle: IdleConnections | None = None
@@ -56,13 +54,14 @@ def ask(
     """
     from archive import last_answer
     from archive.aftermath import by_pixels
-    from archive.catalog.texts import remember_text
-    from archive.pairs import shelf
+    from archive.pairs.shipped import calibration
     from archive.search import search
 
-    made = supply or Supply(indexing.index_to_ask, parts.words)
+    made = supply or Supply(indexing.index_to_ask, parts.WordsToAsk)
 
     def remember(space: str, text: str, vector: Vectors) -> None:
+        from archive.catalog.texts import remember_text
+
         place = bootstrap.catalog_place(settings)
         note = partial(remember_text, place, settings.home, space, text, vector)
         if made.later is None:
@@ -77,8 +76,8 @@ def ask(
             shown += _examples(likes, like_hits, reader, (pair_id, pair), settings)
         if not (query.text or shown):
             raise UsageError("what was to be the example is no longer in the archive; ask with words")
-        found, tower = made.index(settings, reader, pair_id, pair), made.words(pair, settings)
-        compare, chances = by_pixels(bootstrap.originals(settings)), shelf.calibration(pair.name)
+        found, tower = made.index_to_ask(settings, reader, pair_id, pair), made.words(pair, settings)
+        compare, chances = by_pixels(bootstrap.originals(settings)), calibration(pair.name)
         answer = search(query, reader, tower, found, remember, shown, compare, chances, made.kept)
         if is_last:
             last_answer.keep(settings.home, last_answer.of(answer, reader.state.uuid, pair_id))

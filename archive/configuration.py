@@ -43,7 +43,7 @@ def read(path: Path) -> Cluster:
 
 
 def _cluster(path: Path, told: dict[str, object]) -> Cluster:
-    known = [field for field in Cluster.__dataclass_fields__ if field not in LISTS]
+    known = [field for field in Cluster._fields if field not in LISTS]
     texts: dict[str, str] = {}
     allowed: tuple[str, ...] = ()
     for key, value in told.items():

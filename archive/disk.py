@@ -9,6 +9,7 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from io import BufferedReader
     from pathlib import Path
 
 PRIVATE_DIRECTORY = 0o700
@@ -51,6 +52,28 @@ def replace_file(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
     new.replace(path)
     sync(path.parent)
+
+
+def put_file(path: Path, content: bytes) -> None:
+    """The same without waiting for the disk, for what may be lost; several processes may do it at once."""
+    new = path.with_name(f".new-{os.urandom(8).hex()}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    try:
+        with os.fdopen(os.open(new, flags, PRIVATE_FILE), "wb") as file:
+            file.write(content)
+        new.replace(path)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
+
+
+def sha256_of(content: bytes | BufferedReader) -> str:
+    """The sha256 of bytes, or of a file that is open, in hex."""
+    import hashlib  # brings OpenSSL: most queries hash nothing
+
+    if isinstance(content, bytes):
+        return hashlib.sha256(content).hexdigest()
+    return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def sync(path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -56,6 +55,8 @@ def drop_unknown(settings: Settings, catalog: Catalog) -> None:
     """
     if catalog.is_shared or not settings.shards.exists():
         return
+    import shutil
+
     known = {str(pair_id) for pair_id in catalog.pairs()}
     for folder in sorted(settings.shards.iterdir()):
         if folder.is_dir() and folder.name.isdecimal() and folder.name not in known:

@@ -7,12 +7,9 @@ a photo that was erased since is not there, and no other stands for it.
 from __future__ import annotations
 
 import json
-import os
-from dataclasses import dataclass
-from tempfile import NamedTemporaryFile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from archive.disk import sync
+from archive.disk import put_file, sync
 from archive.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,8 +21,7 @@ if TYPE_CHECKING:
 NAME = "last-answer.json"
 
 
-@dataclass(frozen=True, slots=True)
-class LastAnswer:
+class LastAnswer(NamedTuple):
     """Which segment answered best in each hit, by the hit's rank, and the pair and the archive that it was found in."""
 
     archive: str
@@ -54,14 +50,7 @@ def keep(home: Path, answer: LastAnswer) -> bool:
     """Write the answer down instead of the one before; whether it was kept: a query must not fail on a full disk."""
     content = {"archive": answer.archive, "pair": answer.pair_id, "segments": dict(answer.segments)}
     try:
-        with NamedTemporaryFile("w", dir=home, prefix=".new-", delete=False) as file:  # mode 0600
-            try:
-                file.write(json.dumps(content))  # in C; `json.dump` is a generator in Python, ten times as slow
-                file.close()
-                os.replace(file.name, home / NAME)  # noqa: PTH105  (the name is text already)
-            except BaseException:
-                os.unlink(file.name)  # noqa: PTH108
-                raise
+        put_file(home / NAME, json.dumps(content).encode())
     except OSError:
         return False
     return True

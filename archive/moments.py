@@ -6,17 +6,16 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from archive import spoken
 from archive.errors import UsageError
 
 if TYPE_CHECKING:
     from datetime import tzinfo
 
-_AGO = re.compile(
+_AGO = (
     r"(\d{1,6}|an?|half an|one|two|three|four|five|six|ten)\s*"
     r"(s|sec|seconds?|m|min|minutes?|h|hours?|d|days?|w|weeks?)(?:\s+ago)?"
 )
-_LENGTH = re.compile(r"(\d{1,6})\s*(s|sec|m|min|h|d)")
+_LENGTH = r"(\d{1,6})\s*(s|sec|m|min|h|d)"
 _NUMBERS = {"a": 1, "an": 1, "half an": 0.5, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "ten": 10}
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
@@ -49,7 +48,7 @@ def duration(text: str) -> float:
     Raises:
         UsageError: it is none.
     """
-    found = _LENGTH.fullmatch(text.strip().lower())
+    found = re.fullmatch(_LENGTH, text.strip().lower())
     if found is None or not int(found[1]):
         raise UsageError(f"{text!r} is not a length of time; write it like 90s, 30m or 2h")
     return float(int(found[1]) * _SECONDS[found[2][0]])
@@ -124,10 +123,12 @@ def _spoken(words: str, now: datetime, zone: tzinfo | None) -> datetime | None:
     words = " ".join(words.split())
     if words == "now":
         return now
-    if ago := _AGO.fullmatch(words):
+    if ago := re.fullmatch(_AGO, words):
         number = _NUMBERS[ago[1]] if ago[1] in _NUMBERS else int(ago[1])
         # Elapsed time, taken in UTC: no hour is lost when the clocks change.
         return now.astimezone(UTC) - timedelta(seconds=number * _SECONDS[ago[2][0]])
+    from archive import spoken
+
     naive = spoken.parse(words, now.astimezone(zone).replace(tzinfo=None))
     return None if naive is None else _local(naive, zone)
 

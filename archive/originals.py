@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING
 
-from archive.disk import make_private_directory, sync
+from archive.disk import make_private_directory, sha256_of, sync
 from archive.errors import ArchiveError, CatalogDamaged
 
 if TYPE_CHECKING:
@@ -73,7 +71,7 @@ class Originals:
         except OSError as problem:
             reason = "is missing" if isinstance(problem, FileNotFoundError) else f"cannot be read: {problem.strerror}"
             raise CatalogDamaged(f"the original {path} {reason}; run `archive check`") from problem
-        if hashlib.sha256(content).hexdigest() != digest:
+        if sha256_of(content) != digest:
             raise CatalogDamaged(f"the original {path} was altered; run `archive check`")
         return content
 
@@ -137,7 +135,7 @@ class Originals:
         """The sha256 of the bytes that stand there, in hex; None where they cannot be read."""
         try:
             with path.open("rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest()
+                return sha256_of(file)
         except OSError:
             return None
 
@@ -194,6 +192,8 @@ def _write(path: Path, content: bytes, modified: float | None) -> None:
 @contextmanager
 def _unfinished_beside(path: Path) -> Iterator[Path]:
     """A new empty file, mode 0600, in the same folder; it is gone if the block fails."""
+    from tempfile import NamedTemporaryFile
+
     with NamedTemporaryFile(dir=path.parent, prefix=_UNFINISHED, delete=False) as file:
         unfinished = Path(file.name)
     try:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archive.errors import SpaceMismatch, UsageError
+from archive.pairs.shipped import is_shipped, shipped_folder
 from archive.settings import PairChoice
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from archive.runtimes.kept import Precision
     from archive.segmenters.one_look import OneLookNetwork
     from archive.settings import Settings
-    from archive.types import Pack, Pair
+    from archive.types import Pack, Pair, Vectors
 
 
 def _grid() -> Segmenter:
@@ -51,25 +52,48 @@ def words(pair: Pair, settings: Settings) -> TextEmbedder:
     if pair.embedder_source in EMBEDDERS:
         return EMBEDDERS[pair.embedder_source]()
     from archive.embedders import plain_tower
-    from archive.embedders.text_tower import OnnxTextTower, tower_folder
-    from archive.pairs import registry, shelf
     from archive.verified import Verified
 
     verified = Verified(settings.home)
-    if registry.is_shipped(pair.embedder_source):
-        tower = plain_tower.PlainTextTower(shelf.shipped_folder(pair.embedder_source), verified)
+    if is_shipped(pair.embedder_source):
+        tower = plain_tower.PlainTextTower(shipped_folder(pair.embedder_source), verified)
         if tower.space != pair.space:
             raise SpaceMismatch(
                 f"the pair {pair.name!r} that comes with this version is not the one that this archive was made with; "
                 "run `archive models use auto`, then `archive reembed`"
             )
         return tower
+    from archive.embedders.text_tower import OnnxTextTower, tower_folder
+    from archive.pairs import shelf
+
     exported = tower_folder(settings.towers, pair.space)
     if weights := shelf.text_weights(pair.embedder_source, settings.weights):
         plain = plain_tower.of_folder(plain_tower.Weights(*weights), exported, pair.space, verified)
         if plain is not None:
             return plain
     return OnnxTextTower(exported, verified)
+
+
+class WordsToAsk:
+    """The text half of a pair for one question: loaded when a text has no vector yet, as most have that come again."""
+
+    def __init__(self, pair: Pair, settings: Settings) -> None:
+        self._pair = pair
+        self._settings = settings
+
+    @property
+    def space(self) -> str:
+        """The space of its vectors."""
+        return self._pair.space
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        return self._pair.dim
+
+    def embed_text(self, texts: Sequence[str]) -> Vectors:
+        """One unit row for each text, in order. Raises what `words` does."""
+        return words(self._pair, self._settings).embed_text(texts)
 
 
 def looking(pair: Pair, settings: Settings) -> Looking:
@@ -171,7 +195,7 @@ def advice(settings: Settings, choice: PairChoice) -> str | None:
     if settings.catalog.exists() or choice != PairChoice():
         return None
     best = shelf.best(settings.weights)
-    if not registry.is_shipped(best):
+    if not is_shipped(best):
         return None
     better = shelf.row(registry.PREFERRED[0], settings.weights)
     size = "" if better.size is None else f"{better.size / 1e6:,.0f} MB, "
@@ -192,7 +216,7 @@ def preparation(settings: Settings, choice: PairChoice, current: Pair | None) ->
     wanted = []
     if segmenter in registry.PAIRS and (weights := registry.find(segmenter).segmenter.weights):
         wanted.append(f"yolo-{(weights.sha256 or '')[:12]}-{registry.find(segmenter).segmenter.size}px")
-    if embedder in registry.PAIRS and not registry.is_shipped(embedder):
+    if embedder in registry.PAIRS and not is_shipped(embedder):
         wanted += [f"*@{(file.sha256 or '')[:12]}-*" for file in registry.find(embedder).embedder.files[:1]]
     if all(any(settings.graphs.glob(f"{folder}/{DESCRIPTION}")) for folder in wanted):
         return None
@@ -257,10 +281,10 @@ def _embedder(source: str, settings: Settings, precision: Precision | None) -> E
     from archive.embedders.openclip import OpenClipEmbedder
     from archive.pairs import registry, shelf
 
-    if registry.is_shipped(source):
+    if is_shipped(source):
         from archive.embedders.pooled import PooledEmbedder
 
-        return PooledEmbedder(shelf.shipped_folder(source), _network(source).see)
+        return PooledEmbedder(shipped_folder(source), _network(source).see)
     if source in registry.PAIRS:
         _, folder = shelf.paths(source, settings.weights)
         return OpenClipEmbedder(folder, settings.towers, graphs=settings.graphs, precision=precision)
@@ -270,11 +294,11 @@ def _embedder(source: str, settings: Settings, precision: Precision | None) -> E
 @functools.cache
 def _network(source: str) -> OneLookNetwork:
     """The network of a shipped pair, once: its segmenter and its embedder look through the same eyes."""
-    from archive.pairs import registry, shelf
+    from archive.pairs import registry
     from archive.segmenters.one_look import OneLookNetwork
 
     spec = registry.find(source).segmenter
-    weights = shelf.shipped_folder(source) / "segmenter.onnx"
+    weights = shipped_folder(source) / "segmenter.onnx"
     return OneLookNetwork(weights, size=spec.size)
 
 

@@ -12,7 +12,6 @@ tower does not understand the word "not" (Alhamoud et al., "Vision-Language Mode
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -74,8 +73,7 @@ class Part(NamedTuple):
     bar: Background
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Probes:
+class Probes(NamedTuple):
     """A query in a space.
 
     rows        float32 (k, dim): unit rows, one for each probe

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,8 +14,7 @@ if TYPE_CHECKING:
 NAME = "server.json"
 
 
-@dataclass(frozen=True, slots=True)
-class Contact:
+class Contact(NamedTuple):
     """A server on this machine: its process, its port on 127.0.0.1, and the token that it wants."""
 
     pid: int
@@ -31,7 +29,7 @@ def announced(home: Path, contact: Contact) -> Iterator[None]:
     beside = home / f"{NAME}.{contact.pid}"
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        json.dump(asdict(contact), file)
+        json.dump(contact._asdict(), file)
     beside.replace(path)
     try:
         yield

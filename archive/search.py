@@ -6,7 +6,6 @@ whole) -> scores from the catalog's own vectors -> ranking -> bar -> sightings -
 
 from __future__ import annotations
 
-from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -81,13 +80,13 @@ def search(
     scores = scan.everything(asked) if query.everything else scan.nearest(asked)
     if len(scores.photos) == 0:
         raise CatalogDamaged(ALL_DAMAGED)
-    answer = _answer(query, replace(searched, damaged=len(reader.damaged)), scores, scan, asked)
+    answer = _answer(query, searched._replace(damaged=len(reader.damaged)), scores, scan, asked)
     if compare and answer.sightings and answer.sightings[0].last:
         later = reader.photos_between(answer.sightings[0].last + sightings.GAP, query.before).ids
         if later is not None:
-            answer = replace(answer, since=aftermath.after(answer.sightings[0], later, scan, asked, compare))
+            answer = answer._replace(since=aftermath.after(answer.sightings[0], later, scan, asked, compare))
     took = {"embed": _ms(embedded - began), "search": _ms(perf_counter() - embedded)}
-    return replace(answer, taught=tuple(map(_used, things)), took_ms=took)
+    return answer._replace(taught=tuple(map(_used, things)), took_ms=took)
 
 
 def _exemplars(things: Sequence[Thing]) -> list[Example]:
@@ -135,7 +134,7 @@ def _answer(query: Query, searched: Searched, scores: Scores, scan: Scan, asked:
         verdict=verdict,
         searched=searched,
         hits=tuple(boxed[hit.rank] for hit in shown),
-        sightings=tuple(replace(one, hit=boxed[one.best]) for one in seen),
+        sightings=tuple(one._replace(hit=boxed[one.best]) for one in seen),
         best=boxed[1],
     )
 
@@ -182,7 +181,7 @@ def _boxed(hits: dict[int, Hit], query: Query, scan: Scan, asked: Probes) -> dic
     packs = scan.packs_of(hit.photo.id for hit in hits.values())
     boxes = ranking.boxes([packs[hit.photo.id] for hit in hits.values()], asked)
     return {
-        rank: replace(hit, boxes=shown, why=ranking.why(packs[hit.photo.id], asked) if query.explain else None)
+        rank: hit._replace(boxes=shown, why=ranking.why(packs[hit.photo.id], asked) if query.explain else None)
         for (rank, hit), shown in zip(hits.items(), boxes, strict=True)
     }
 

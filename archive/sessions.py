@@ -6,7 +6,6 @@ I/O. Times are whole milliseconds: `mono` since the session began, `utc` since 1
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -43,8 +42,7 @@ class Anchor(NamedTuple):
     source: AnchorSource
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(NamedTuple):
     """What is known of a session. It began after `begun_after_ms` and before `begun_before_ms`, where these are known.
 
     `sleep` is `deep` or `none`: a chip that sleeps between photos counts with another clock than one that does not.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 HOME_VARIABLE = "ARCHIVE_HOME"
 CONFIG_VARIABLE = "ARCHIVE_CONFIG"
@@ -17,8 +17,7 @@ Below it, reading them from the catalog costs less than importing faiss does.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Cluster:
+class Cluster(NamedTuple):
     """Where an archive of more than one machine keeps its parts; a part that is None is in the archive's home.
 
     metadata   the PostgreSQL of the catalog, as SQLAlchemy writes its URL
@@ -37,19 +36,28 @@ class Cluster:
     allowed: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """The archive's home, the folder of downloaded weights, and the limits that tests make small.
 
+    `own_weights` is None where the weights are in the system's cache, which most questions need not look for.
     `cluster` is None for an archive that lives in its home alone, which is what most are. `wearers` are those that the
     command named.
     """
 
     home: Path
-    weights: Path
+    own_weights: Path | None = None
     seal_at: int = SEAL_AT
     cluster: Cluster | None = None
     wearers: tuple[str, ...] = ()
+
+    @property
+    def weights(self) -> Path:
+        """The folder of downloaded weights."""
+        if self.own_weights is not None:
+            return self.own_weights
+        from platformdirs import user_cache_path
+
+        return user_cache_path("archive") / "weights"
 
     @property
     def catalog(self) -> Path:
@@ -94,11 +102,9 @@ class Settings:
 
 def resolve(home: Path | None = None) -> Settings:
     """The settings: a flag goes before the environment, and that before the system's own place for user files."""
-    from platformdirs import user_cache_path, user_data_path
-
-    chosen = home or _from_environment(HOME_VARIABLE) or user_data_path("archive")
-    weights = _from_environment(WEIGHTS_VARIABLE) or user_cache_path("archive") / "weights"
-    return Settings(chosen.expanduser().absolute(), weights.expanduser().absolute(), SEAL_AT)
+    chosen = home or _from_environment(HOME_VARIABLE) or _systems_home()
+    weights = _from_environment(WEIGHTS_VARIABLE)
+    return Settings(chosen.expanduser().absolute(), weights and weights.expanduser().absolute(), SEAL_AT)
 
 
 def _from_environment(variable: str) -> Path | None:
@@ -106,8 +112,13 @@ def _from_environment(variable: str) -> Path | None:
     return Path(value) if value else None
 
 
-@dataclass(frozen=True, slots=True)
-class PairChoice:
+def _systems_home() -> Path:
+    from platformdirs import user_data_path
+
+    return user_data_path("archive")
+
+
+class PairChoice(NamedTuple):
     """The pair that a command was asked to use: one of the registry by name, or parts of one's own.
 
     A part that is None is taken from the pair that the archive has, else from the standard one.

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from archive.types import Box, Vectors
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class NewExemplar:
+class NewExemplar(NamedTuple):
     """A picture of a thing that is taught.
 
     `picture` is a JPEG of the thing and what surrounds it, `box` the thing's place in it, and `photo_id` the photo of
@@ -24,8 +22,7 @@ class NewExemplar:
     vector: Vectors
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Exemplar:
+class Exemplar(NamedTuple):
     """A stored picture of a taught thing; `vector` (1, dim) is None where the space asked about has not seen it."""
 
     id: int
@@ -34,8 +31,7 @@ class Exemplar:
     vector: Vectors | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Thing:
+class Thing(NamedTuple):
     """A thing that was taught, with its pictures in the order in which they came."""
 
     name: str

@@ -6,7 +6,6 @@ in already. They move in the same transaction in which it is kept, so stored tim
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from archive.photos.session_clock import NEVER_KNOWN, agreeing, clocks
@@ -54,7 +53,7 @@ class Timekeeper:
         """Whether an anchor of a known session agrees with all that is known better."""
         session = self._sessions[key]
         return session.allows(anchor) and anchor in agreeing(
-            session.merged(replace(session, anchors=(anchor,))).anchors
+            session.merged(session._replace(anchors=(anchor,))).anchors
         )
 
     def anchor(self, key: SessionKey, anchor: Anchor) -> bool:
@@ -65,7 +64,7 @@ class Timekeeper:
         session = self._sessions[key]
         if not session.allows(anchor):
             return False
-        self.learn([replace(session, anchors=(anchor,))])
+        self.learn([session._replace(anchors=(anchor,))])
         return anchor in self._clocks[key].anchors
 
     def is_known(self, key: SessionKey) -> bool:

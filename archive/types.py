@@ -7,11 +7,13 @@ Halves   float16 (n, dim): the same, as they are stored
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     import numpy as np
@@ -75,8 +77,7 @@ class Region(NamedTuple):
     confidence: float
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Glance:
+class Glance(NamedTuple):
     """What a network saw of one photo in one pass, before anything was chosen.
 
     boxes   float32 (n, 4): left, top, right, bottom in pixels of the photo, those first that are surest to be a thing
@@ -111,8 +112,7 @@ class Mark(StrEnum):
     DUPLICATE = "near_duplicate"
 
 
-@dataclass(frozen=True, slots=True)
-class CaptureTime:
+class CaptureTime(NamedTuple):
     """When a photo was taken: an aware UTC moment, or None where nothing plausible was recorded.
 
     `offset_minutes` is the local time's distance east of UTC, where the photo itself says it. `error_ms` is the most
@@ -125,8 +125,7 @@ class CaptureTime:
     error_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Photo:
+class Photo(NamedTuple):
     """One original. `digest` is the sha256 of its bytes in hex; width and height are those of the upright photo.
 
     `captured_error_ms` is the most by which `captured_at` may be wrong, None where nobody can tell.
@@ -144,8 +143,7 @@ class Photo:
     captured_error_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(NamedTuple):
     """A region of a stored photo; ordinal 0 of a photo is its whole frame."""
 
     id: int
@@ -177,8 +175,7 @@ class Pack:
         return Segment(segment_id(self.photo_id, ordinal), box, float(self.confidences[ordinal]))
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(NamedTuple):
     """A segmenter and an embedder that answer together.
 
     `name` is what a person calls it; `segmenter` and `space` identify both parts to the byte (kind, weights digest,
@@ -241,8 +238,7 @@ class Example(NamedTuple):
     vector: Vectors
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(NamedTuple):
     """What a person asks. `after` is inclusive and `before` exclusive, both aware; None leaves that side open.
 
     `text` is empty where only examples ask. What `negatives` name must not be what is found. `likes` are the examples
@@ -271,8 +267,7 @@ class Verdict(StrEnum):
     EMPTY = "empty"
 
 
-@dataclass(frozen=True, slots=True)
-class ScoredBox:
+class ScoredBox(NamedTuple):
     """A segment of a hit, with its own score."""
 
     segment: int
@@ -292,8 +287,7 @@ class Clue(NamedTuple):
     speaks_against: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Why:
+class Why(NamedTuple):
     """Why a photo is a hit: which of its vectors answered, to which probe, and how near that is to each part.
 
     `frame_score` is the cosine of the whole photo, `height` that of the matched vector in deviations above the archive.
@@ -307,8 +301,7 @@ class Why:
     clues: tuple[Clue, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(NamedTuple):
     """A photo that answers a query; `boxes` stand best first, `rank` counts from 1 in the order of relevance."""
 
     rank: int
@@ -319,8 +312,7 @@ class Hit:
     why: Why | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
+class Sighting(NamedTuple):
     """One run of photos that show the thing at one place and time.
 
     `hit` is its best photo and `best` the rank of that; a sighting stands even where the limit cuts its hits off.
@@ -340,8 +332,7 @@ class Spot(StrEnum):
     GONE = "gone"
 
 
-@dataclass(frozen=True, slots=True)
-class Since:
+class Since(NamedTuple):
     """What later photos of the place say about a thing after its last sighting.
 
     `there` is the latest that still shows it, `gone` the first after that which shows the spot without it; `compared`
@@ -353,8 +344,7 @@ class Since:
     compared: int
 
 
-@dataclass(frozen=True, slots=True)
-class Searched:
+class Searched(NamedTuple):
     """What a query looked at, and the name of the pair that answered.
 
     `untimed` photos have no known time, so a time range left them out; the vectors of `damaged` ones were altered on
@@ -377,8 +367,7 @@ class Used(NamedTuple):
     waiting: int
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """Everything that a query found, before it is printed.
 
     `best` is the top photo even where nothing cleared the bar and `hits` is empty; `since` is None where no later photo
@@ -393,4 +382,4 @@ class Answer:
     best: Hit | None = None
     taught: tuple[Used, ...] = ()
     since: Since | None = None
-    took_ms: dict[str, float] = field(default_factory=dict)
+    took_ms: Mapping[str, float] = MappingProxyType({})

@@ -8,8 +8,7 @@ Hoaglin, "How to Detect and Handle Outliers", 1993, with the median absolute dev
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -37,8 +36,7 @@ _SIGMA_PER_MAD = 1.4826
 _LEAST_SCALE = 1e-3
 
 
-@dataclass(frozen=True, slots=True)
-class Background:
+class Background(NamedTuple):
     """How a query scores against the archive's own segments: the median cosine, and a robust standard deviation."""
 
     median: float
@@ -53,8 +51,7 @@ class Background:
         return self.median + height * self.scale
 
 
-@dataclass(frozen=True, slots=True)
-class Calibration:
+class Calibration(NamedTuple):
     """How sure a score makes one, in a space where that was measured: the log-odds of its being right.
 
     log-odds = `offset` + `of_score` * score + `of_height` * height above the background. Fitted by logistic regression

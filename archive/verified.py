@@ -7,13 +7,12 @@ can write to a file and keep it. What a disk alters by itself is found by `archi
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from archive.disk import replace_file
+from archive.disk import replace_file, sha256_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,7 +53,7 @@ def has_digest(path: Path, sha256: str, verified: Verified | None) -> bool:
         state = os.fstat(file.fileno())
         if verified is not None and verified.holds(str(path), state, sha256):
             return True
-        if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+        if sha256_of(file) != sha256:
             return False
         if verified is not None:
             verified.note(str(path), state, sha256)

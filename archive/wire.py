@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
+from collections.abc import Mapping
 from datetime import datetime
 from enum import Enum
 from functools import cache
@@ -13,12 +13,12 @@ Value = TypeVar("Value")
 
 
 def packed(value: object) -> Any:  # noqa: ANN401  (whatever JSON has)
-    """A value of `archive.types` as what `json` takes: dataclasses as objects, tuples as lists, moments as ISO 8601."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: packed(getattr(value, field.name)) for field in fields(value)}
+    """A value of `archive.types` as what `json` takes: named tuples as objects, moments as ISO 8601."""
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return {name: packed(one) for name, one in zip(value._fields, value, strict=True)}
     if isinstance(value, tuple | list):
         return [packed(one) for one in value]
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {key: packed(one) for key, one in value.items()}
     if isinstance(value, Enum):
         return value.value
@@ -40,13 +40,11 @@ def _unpacked(kind: Any, value: Any) -> Any:  # noqa: ANN401
         return None if value is None else _unpacked(next(one for one in arguments if one is not NoneType), value)
     if origin is tuple:
         return tuple(_unpacked(arguments[0], one) for one in value)
-    if origin is dict:
+    if origin is Mapping:
         return {key: _unpacked(arguments[1], one) for key, one in value.items()}
-    if is_dataclass(kind):
-        hints = _hints(cast("type", kind))
-        return cast("Any", kind)(**{name: _unpacked(hints[name], one) for name, one in value.items()})
     if issubclass(kind, tuple):
-        return kind(*(_unpacked(hint, one) for hint, one in zip(_hints(kind).values(), value, strict=True)))
+        hints = _hints(kind)
+        return kind(**{name: _unpacked(hints[name], one) for name, one in value.items()})
     if issubclass(kind, datetime):
         return datetime.fromisoformat(value)
     return kind(value)
@@ -54,5 +52,5 @@ def _unpacked(kind: Any, value: Any) -> Any:  # noqa: ANN401
 
 @cache
 def _hints(kind: type) -> dict[str, Any]:
-    # `archive.types` imports it for its annotations alone.
-    return get_type_hints(kind, localns={"datetime": datetime})
+    # `archive.types` imports them for its annotations alone.
+    return get_type_hints(kind, localns={"datetime": datetime, "Mapping": Mapping})

@@ -49,6 +49,10 @@ from archive.embedders import plain_tower
 from archive.embedders.text_tower import OnnxTextTower
 plain_tower.PlainTextTower = lambda folder, verified: OnnxTextTower(folder)
 """,
+    "its word pieces looked up in the file, not by the tokenizers library": """
+from archive.embedders import word_pieces
+word_pieces.is_plain = lambda text: False
+""",
     "a file is hashed once, not by each process": """
 from archive import verified
 verified.Verified.holds = lambda *_: False
@@ -77,6 +81,10 @@ reader.CatalogReader.tally = lambda *_: None
 """Each technique with the lines that undo it, which are run before the command."""
 
 PUT_BACK_OF_REPEATED = {
+    "words asked before need no tower": """
+from archive import parts
+parts.WordsToAsk = parts.words
+""",
     "a text keeps its vector": """
 from archive.catalog.reader import CatalogReader
 CatalogReader.text_vector = lambda *_: None
@@ -144,7 +152,7 @@ def _fresh(repeats: int, *, full: bool) -> dict[str, object]:
 
 
 def _warm(segments: int, *, full: bool) -> dict[str, object]:
-    """Latencies of `archive serve` for one client, and questions a second for several."""
+    """Latencies of `archive serve` for one client, questions a second for several, and what `archive query` takes."""
     settings = synthetic.archive(segments)
     asked = [f"{colour} {kind}" for colour, kind in product(COLOURS, KINDS)]
     unheard = [f"{words} {_unheard()}" for words in asked]
@@ -161,11 +169,13 @@ def _warm(segments: int, *, full: bool) -> dict[str, object]:
             list(clients.map(lambda words: _question(port, token, words), many))
             rate = len(many) / (time.perf_counter() - began)
         memory = _memory(process)
+        asking = _least(lambda: _ask(settings.home, asked[0]), 15 if full else 5)
     return {
         "warm_segments": segments,
         **{f"warm_new_p{share}_ms": _percentile(new, share) for share in (50, 99)},
         **{f"warm_p{share}_ms": _percentile(known, share) for share in (50, 99)},
         "warm_cpu_ms": round(1000 * spent, 2),
+        "shell_cpu_ms": round(1000 * asking, 1),
         "server_mb": round(memory / 1e6),
         f"questions_per_s_{CLIENTS}_clients": round(rate, 1),
         "load_average": round(os.getloadavg()[0], 1),

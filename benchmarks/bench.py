@@ -69,6 +69,7 @@ GOALS = {
         Goal("by_segments/1000000/index_bytes_per_segment", "of them in the index, at a million", 120, at_most=True),
         Goal("warm_p50_ms", "a question to `archive serve`, at p50", 15, at_most=True),
         Goal("warm_p99_ms", "and at p99", 50, at_most=True),
+        Goal("shell_cpu_ms", "`archive query` beside it, in ms of one processor", 60, at_most=True),
         Goal("questions_per_s_8_clients", "questions a second, eight clients", 50),
     ),
     "benchmarks.durability": (

@@ -15,7 +15,7 @@ import click
 import numpy as np
 
 from archive import probes, ranking, verdicts
-from archive.pairs import shelf
+from archive.pairs.shipped import calibration
 from archive.types import Example
 from benchmarks import labelled, spaces
 from benchmarks.figures import auroc, calibration_error, risks
@@ -87,7 +87,7 @@ def _ask(packs: Sequence[Pack], relevant: Flags, row: Vectors) -> Asking:
     """Ask as the search does, with every segment of the archive as the background."""
     sample = np.concatenate([pack.vectors for pack in packs])
     words = Example("", row[np.newaxis])
-    asked = probes.compose(words, (), (), sample, shelf.calibration("pocket"))
+    asked = probes.compose(words, (), (), sample, calibration("pocket"))
     scores = ranking.score(packs, asked)
     top = scores.ranked()[:JUDGED]
     chances = [verdicts.probability(asked.background.height(float(scores.best[place]))) for place in top]

@@ -54,7 +54,7 @@ def available(towers: Path) -> list[Space]:
 
 def pocket() -> Space:
     """The pair that comes with the archive."""
-    from archive.pairs.shelf import shipped_folder
+    from archive.pairs.shipped import shipped_folder
     from archive.training.__main__ import shipped
 
     return Space("pocket", shipped(shipped_folder("pocket")))

@@ -8,7 +8,7 @@ import numpy as np
 
 from archive.embedders.text_tower import OnnxTextTower
 from archive.indexes.phrases import phrases
-from archive.pairs.shelf import shipped_folder
+from archive.pairs.shipped import shipped_folder
 from archive.photos.reading import decode
 from benchmarks.spaces import pocket
 from tests.paths import SHARED

@@ -36,7 +36,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def settings(home: Path, tmp_path: Path) -> Settings:
     """The settings that the command line would resolve in this test."""
-    return Settings(home=home, weights=tmp_path / "weights")
+    return Settings(home, tmp_path / "weights")
 
 
 @pytest.fixture(scope="session")

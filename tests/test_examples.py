@@ -105,7 +105,7 @@ def test_a_home_that_cannot_be_written_still_answers(filled: Commands, monkeypat
     def full(*_arguments: object, **_options: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(last_answer, "NamedTemporaryFile", full)
+    monkeypatch.setattr(last_answer, "put_file", full)
     assert filled("query", "blue").code == 0
 
 

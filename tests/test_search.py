@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from contextlib import closing
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -62,7 +61,7 @@ def pack(number: int) -> Pack:
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home whose catalog holds 400 photos, a minute apart, with nothing sealed yet."""
     folder = tmp_path_factory.mktemp("template") / "home"
-    with bootstrap.writing(Settings(home=folder, weights=folder)) as catalog:
+    with bootstrap.writing(Settings(folder, folder)) as catalog:
         number = catalog.ensure_pair(PAIR)
         catalog.set_answering(number)
         for photo in range(PHOTOS):
@@ -129,7 +128,7 @@ def sealed(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings
     """An archive whose first 300 photos are in shards, and of which every seventh has no known time."""
     home = tmp_path_factory.mktemp("sealed") / "home"
     shutil.copytree(template, home)
-    settings = Settings(home=home, weights=home)
+    settings = Settings(home, home)
     with closing(connect_to_write(settings.catalog)) as connection:
         connection.execute("UPDATE photos SET captured_at_us = NULL, captured_at_source = 'unknown' WHERE id % 7 = 0")
         connection.execute("UPDATE photos SET camera = 'left' WHERE id % 2 = 0")
@@ -180,17 +179,17 @@ def test_a_filtered_answer_is_brute_force_over_the_filtered_photos_and_few_begin
     begin, end = (None if minute is None else MORNING + timedelta(minutes=minute) for minute in (after, before))
     query = Query(text, limit=PHOTOS, after=begin, before=end, camera=camera)
     expected = brute_force(sealed, query)
-    everything = ask(sealed, 1, replace(query, everything=True))
+    everything = ask(sealed, 1, query._replace(everything=True))
     assert [hit.photo.id for hit in everything.hits] == expected
     assert everything.searched.photos == len(expected)
     assert (everything.verdict is Verdict.EMPTY) == (not expected)
-    many = ask(sealed, 1, replace(query, limit=10, sort=sort)).hits
+    many = ask(sealed, 1, query._replace(limit=10, sort=sort)).hits
     listed = {hit.photo.id for hit in ask(sealed, 1, query).hits}
     assert {hit.photo.id for hit in many} <= listed
     if sort is Sort.RELEVANCE:
         assert [hit.photo.id for hit in many] == [number for number in expected if number in listed][:10]
     for limit in (1, 3):
-        assert ask(sealed, 1, replace(query, limit=limit, sort=sort)).hits == many[:limit]
+        assert ask(sealed, 1, query._replace(limit=limit, sort=sort)).hits == many[:limit]
 
 
 def test_photos_of_unknown_time_are_found_and_counted_where_a_range_leaves_them_out(sealed: Settings) -> None:
@@ -300,7 +299,7 @@ QUESTIONS = [
 
 
 def plain(answer: Answer) -> Answer:
-    return replace(answer, took_ms={})
+    return answer._replace(took_ms={})
 
 
 def test_answers_over_what_is_kept_are_those_over_the_catalog_whatever_changes(

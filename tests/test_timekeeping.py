@@ -108,7 +108,7 @@ def test_learning_the_same_again_writes_nothing(catalog: Catalog) -> None:
     Timekeeper(catalog).learn([session])
     before = catalog.state.generation
     keeper = Timekeeper(catalog)
-    keeper.learn([session, replace(session, last_mono_ms=5, anchors=(), begun_before_ms=NOON + 2 * DAY)])
+    keeper.learn([session, session._replace(last_mono_ms=5, anchors=(), begun_before_ms=NOON + 2 * DAY)])
     assert catalog.state.generation == before
     assert keeper.retimed == 0
 

@@ -27,7 +27,7 @@ def forbid_hashing(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr("archive.verified.hashlib.file_digest", refuse)
+    monkeypatch.setattr("archive.verified.sha256_of", refuse)
 
 
 def test_another_process_need_not_hash_what_one_has_hashed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

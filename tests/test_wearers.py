@@ -63,7 +63,7 @@ def shared(request: pytest.FixtureRequest, archive: Commands, settings: Settings
         config = tmp_path / "cluster.toml"
         config.write_text(f"metadata = {json.dumps(database().url)}\n")
         options = ("--config", str(config))
-        settings = replace(settings, cluster=configuration.read(config))
+        settings = settings._replace(cluster=configuration.read(config))
     both = coloured_photos.write(tmp_path / "both.jpg", {"yellow": SQUARE}, MORNING)
     digests = {"anna": card(tmp_path / "anna", 10, "blue"), "ben": card(tmp_path / "ben", 30, "green")}
     for name, owned in digests.items():
@@ -200,7 +200,7 @@ def test_what_one_forgot_another_is_still_told_would_be_new(shared: Shared, tmp_
 
 def test_the_page_and_the_api_show_the_photos_of_the_wearer_that_is_served(shared: Shared) -> None:
     theirs = shared.ids("ben")
-    library = Library(replace(shared.settings, wearers=("anna",)))
+    library = Library(shared.settings._replace(wearers=("anna",)))
     page = library.page(None, 99)
     assert {photo.digest for photo in page.photos} == shared.digests["anna"]
     assert library.summary()[0].photos == 9

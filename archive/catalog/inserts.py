@@ -99,7 +99,7 @@ def insert_pack(connection: Connection, pack: Pack, pair_id: int) -> None:
     row = {
         "photo_id": pack.photo_id,
         "pair_id": pair_id,
-        "count": packed.count,
+        "count": packed.segments,
         "crc": packed.crc,
         "boxes": packed.boxes,
         "confidences": packed.confidences,

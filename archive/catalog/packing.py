@@ -9,8 +9,7 @@ crc          CRC-32 over photo id, pair id (both int64) and the three blobs in t
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
 import numpy as np
@@ -30,11 +29,10 @@ MAX_SIDE = 65_535
 UNIT_TOLERANCE = 1e-3
 
 
-@dataclass(frozen=True, slots=True)
-class PackedPack:
-    """A pack as the catalog stores it; the names are those of its columns."""
+class PackedPack(NamedTuple):
+    """A pack as the catalog stores it, in the order of its columns."""
 
-    count: int
+    segments: int
     crc: int
     boxes: bytes
     confidences: bytes
@@ -58,7 +56,7 @@ def encode(pack: Pack, pair_id: int) -> PackedPack:
 
 def require_whole(packed: PackedPack, photo_id: int, pair_id: int, dim: int) -> None:
     """Raise CatalogDamaged where checksum or lengths disagree with what was stored."""
-    count, boxes, confidences, vectors = packed.count, packed.boxes, packed.confidences, packed.vectors
+    count, boxes, confidences, vectors = packed.segments, packed.boxes, packed.confidences, packed.vectors
     lengths = (len(boxes), len(confidences), len(vectors))
     if count < 1 or lengths != (count * 8, count * 2, count * dim * 2):
         raise CatalogDamaged(f"the segments of photo {photo_id} have the wrong length; run: archive check")
@@ -77,7 +75,7 @@ def decode_whole(packed: Sequence[tuple[int, PackedPack]], dim: int) -> list[Pac
     vectors = _unit_rows(as_floats(halves))
     found, start = [], 0
     for photo_id, one in packed:
-        end = start + one.count
+        end = start + one.segments
         found.append(Pack(photo_id, boxes[start:end], confidences[start:end], vectors[start:end]))
         start = end
     return found

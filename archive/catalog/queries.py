@@ -7,7 +7,6 @@ SQLite cannot know how long it is, and the other order reads all of it again for
 
 from __future__ import annotations
 
-import hmac
 import json
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -111,6 +110,8 @@ def photo_id(connection: sqlite3.Connection, digest: str, wearer: int | None = N
 def mark(connection: sqlite3.Connection, digest: str, wearer: int = 0) -> bytes:
     """What a wearer's photo of that sha256 in hex is recognised by once he forgot it; see `archive.catalog.erasing`."""
     (key,) = connection.execute("SELECT key FROM mark_keys").fetchone()
+    import hmac  # brings OpenSSL, which a query has no use for
+
     whose = wearer.to_bytes(8, "little") if wearer else b""
     return hmac.digest(key, bytes.fromhex(digest) + whose, "sha256")
 

@@ -1,19 +1,20 @@
-"""Reading the catalog: what a query needs, without SQLAlchemy, whose import costs more than a whole answer."""
+"""Reading the catalog: what a query needs, without SQLAlchemy, whose import costs more than a whole answer.
+
+What only other commands read, they import here when they do.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from archive.catalog import browsing, candidates, queries, scoping, session_queries, taught, values
+from archive.catalog import candidates, queries, scoping, taught, values
 from archive.catalog.driver import archive_errors, connect_to_read, meaning
 from archive.catalog.queries import LAST_ID, Span, State
 from archive.catalog.revisions import HEAD, stored_revision
-from archive.catalog.summary import Summary, summarize
 from archive.errors import ArchiveError, NoArchive
 from archive.types import Example, ordinal_of, photo_of
 
@@ -26,16 +27,17 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from archive.catalog import browsing
     from archive.catalog.driver import Place
     from archive.catalog.idle import IdleConnections
     from archive.catalog.scoping import Scope
+    from archive.catalog.summary import Summary
     from archive.sessions import SessionKey
     from archive.things import Thing
     from archive.types import Box, Ids, Mark, Pack, Pair, Photo, Shard, Vectors
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Allowed:
+class Allowed(NamedTuple):
     """The photos that a filter lets through: sorted ids, or None where nothing was filtered.
 
     `untimed` photos were left out by a time range only because nobody knows when they were taken.
@@ -45,8 +47,7 @@ class Allowed:
     untimed: int
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(NamedTuple):
     """What a pair can search."""
 
     photos: int
@@ -216,18 +217,26 @@ class CatalogReader:
 
     def photos_earlier(self, place: browsing.Place | None, limit: int) -> list[Photo]:
         """Photos going back in time from a place, or from the newest; those of unknown time stand last."""
+        from archive.catalog import browsing
+
         return browsing.earlier(self._connection, place, limit)
 
     def photos_later(self, place: browsing.Place, limit: int) -> list[Photo]:
         """Photos going forward in time from a place, the nearest first."""
+        from archive.catalog import browsing
+
         return browsing.later(self._connection, place, limit)
 
     def days(self, after: datetime, before: datetime) -> dict[date, int]:
         """How many photos were taken on each local day, from `after` (inclusive) to `before`."""
+        from archive.catalog import browsing
+
         return browsing.days(self._connection, after, before)
 
     def cameras(self, limit: int) -> list[str]:
         """The names of the cameras."""
+        from archive.catalog import browsing
+
         return browsing.cameras(self._connection, limit)
 
     def marks(self, photo_ids: Iterable[int]) -> dict[int, set[Mark]]:
@@ -240,6 +249,8 @@ class CatalogReader:
 
     def session_numbers(self, key: SessionKey) -> set[int]:
         """The numbers of a session's photos that are in."""
+        from archive.catalog import session_queries
+
         return session_queries.session_numbers(self._connection, key)
 
     def packs(
@@ -303,6 +314,8 @@ class CatalogReader:
 
     def summary(self) -> Summary:
         """What is in the archive, for a person."""
+        from archive.catalog.summary import summarize
+
         return summarize(self._connection, self._place)
 
     def _ids(self, query: str, *parameters: object) -> Ids:

@@ -7,7 +7,6 @@ stands before the tables of a reader that may see everything, so an archive of o
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from archive.catalog.dialect import without_hints
@@ -81,6 +80,8 @@ def wearers(connection: sqlite3.Connection, names: Sequence[str]) -> tuple[int, 
     ids = []
     for name in names:
         if (found := wearer_id(connection, name)) is None:
+            import shlex
+
             command = f"archive ingest FOLDER --wearer {shlex.quote(name)}"
             raise WearerUnknown(f"the archive has no photos of {name!r}; take them in with: {command}")
         ids.append(found)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from archive.catalog import queries, values
 from archive.types import CaptureSource, Mark
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
     from archive.types import Pair
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(NamedTuple):
     """How far a pair is: photos it has observed, those still `pending`, and where its vectors are.
 
     `unsealed` vectors are in no shard and are searched by brute force.
@@ -33,8 +31,7 @@ class Progress:
     shard_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(NamedTuple):
     """What the catalog holds. `first` and `last` are capture times; `database_bytes` includes SQLite's log.
 
     `wanted` is None where the answering pair is the chosen one.

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import os
 import sys
-import traceback
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -135,6 +134,8 @@ def run(arguments: Sequence[str]) -> int:
 
 def _fail(message: str, code: int, *, verbose: bool) -> int:
     if verbose:
+        import traceback
+
         traceback.print_exc()
     click.echo(f"archive: {message}", err=True)
     return code

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,8 +43,8 @@ def command(to: Path | None, from_: Path | None, settings: Settings, *, as_json:
 
     if (to is None) == (from_ is None):
         raise UsageError("say either --to FILE or --from FILE: where the archive goes, or where it comes from")
-    cluster = replace(settings, cluster=configuration.read(to or from_ or Path()))
-    home = replace(settings, cluster=None, wearers=())
+    cluster = settings._replace(cluster=configuration.read(to or from_ or Path()))
+    home = settings._replace(cluster=None, wearers=())
     report = moving.Report()
     with bar("moving") as watcher:
         moving.migrate(*((home, cluster) if to else (cluster, home)), report, watcher)

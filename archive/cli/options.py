@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,12 +20,12 @@ WEARERS = "archive.wearers"
 
 
 def _resolved(context: click.Context, _option: click.Parameter, value: Path | None) -> settings.Settings:
-    resolved = replace(settings.resolve(value), wearers=context.meta.get(WEARERS, ()))
+    resolved = settings.resolve(value)._replace(wearers=context.meta.get(WEARERS, ()))
     if (config := context.meta.get(CONFIG)) is None:
         return resolved
     from archive import configuration
 
-    return replace(resolved, cluster=configuration.read(config))
+    return resolved._replace(cluster=configuration.read(config))
 
 
 def _keep_config(context: click.Context, _option: click.Parameter, value: Path | None) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from typing import TYPE_CHECKING
 
@@ -50,6 +49,8 @@ def open_viewer(path: Path) -> None:
     Raises:
         ArchiveError: there is no viewer.
     """
+    import shutil
+
     program = "open" if sys.platform == "darwin" else "xdg-open"
     found = shutil.which(program)
     if found is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
@@ -106,7 +105,6 @@ def command(
     """
     began = perf_counter()
     from archive import answers, asking, bootstrap, moments, remote
-    from archive.cli import pictures
     from archive.types import Query, Sort, Verdict
 
     now = datetime.now(UTC)
@@ -131,8 +129,8 @@ def command(
     answer = served.answer if served else asking.ask(query, settings, likes, like_hits)
     total = round((perf_counter() - began) * 1000, 1)
     spent = answer.took_ms.get("embed", 0.0) + answer.took_ms.get("search", 0.0)
-    answer = replace(
-        answer, took_ms={"load": round(total - spent, 1), "embed": 0.0, "search": 0.0, **answer.took_ms, "total": total}
+    answer = answer._replace(
+        took_ms={"load": round(total - spent, 1), "embed": 0.0, "search": 0.0, **answer.took_ms, "total": total}
     )
     # Pictures first: whoever reads the words may hang up early, as `head` does.
     saved = 0 if save is None else _save(answer, save, settings)
@@ -146,12 +144,16 @@ def command(
         for line in answers.as_words(answer, locate, now, photos=photos or sort == "newest"):
             click.echo(line)
         if picture:
+            from archive.cli import pictures
+
             pictures.show(answer, settings)
         for note in answers.footnotes(answer):
             click.echo(note, err=True)
     if save is not None:
         click.echo(f"saved {saved} picture{'' if saved == 1 else 's'} to {save}", err=True)
     if opens and answer.sightings:
+        from archive.cli import pictures
+
         pictures.open_viewer(bootstrap.local(settings, answer.sightings[0].hit.photo))
     return 0 if answer.verdict in {Verdict.SEEN, Verdict.MAYBE} else NOTHING_SEEN
 

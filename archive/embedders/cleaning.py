@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import string
 
 NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -24,6 +23,8 @@ def _repaired(text: str) -> str:
     """What ftfy and two rounds of html.unescape leave; neither touches printable ASCII without an ampersand."""
     if text.isascii() and text.isprintable() and "&" not in text:
         return text
+    import html
+
     import ftfy
 
     repaired: str = ftfy.fix_text(text)

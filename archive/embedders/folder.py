@@ -10,11 +10,11 @@ A config may name towers of timm or transformers by folders that stand beside it
 
 from __future__ import annotations
 
-import hashlib
 import json
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from archive.disk import sha256_of
 from archive.errors import WeightsMissing, WeightsRejected
 
 if TYPE_CHECKING:
@@ -108,6 +108,8 @@ class OpenClipFolder:
         return name
 
     def _settings_digest(self) -> str:
+        import hashlib
+
         digest = hashlib.sha256(PREPARED + json.dumps(self.config, sort_keys=True).encode())
         for path in self._side_files():
             digest.update(path.read_bytes())
@@ -161,7 +163,7 @@ class OpenClipFolder:
 def file_digest(path: Path) -> str:
     """The sha256 of a file's content, in hex."""
     with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        return sha256_of(stream)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

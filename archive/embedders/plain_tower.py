@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import json
 import mmap
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from archive.embedders.byte_pairs import END, TABLE, BytePairs, is_plain
+from archive.embedders import byte_pairs, word_pieces
+from archive.embedders.byte_pairs import END, TABLE, BytePairs
 from archive.embedders.cleaning import clean
-from archive.embedders.folder import CONFIG, WEIGHTS, OpenClipFolder
+from archive.embedders.folder import CONFIG, WEIGHTS
 from archive.embedders.rows import unit_rows
 from archive.embedders.text_tower import REMEDY, VOCABULARY, read_description, tokens
 from archive.errors import WeightsMissing, WeightsRejected
-from archive.runtimes.kept import INT8
 from archive.verified import has_digest
 
 if TYPE_CHECKING:
@@ -84,10 +85,12 @@ class PlainTextTower:
         return unit_rows(np.array(rows, np.float32).reshape(-1, self.dim), "a text")
 
     def _tokens(self, text: str) -> NDArray[np.int64]:
-        """The token ids (length,) of a text: by the table of pairs where that will do, which is there much sooner."""
+        """The token ids (length,) of a text: without the tokenizers library where that will do, much sooner."""
         cleaned = clean(text, self._description.cleaning)
-        if self._pairs is not None and is_plain(cleaned):
+        if self._pairs is not None and byte_pairs.is_plain(cleaned):
             return np.array(self._pairs.encode(cleaned), np.int64)
+        if self._pieces is not None and word_pieces.is_plain(cleaned):
+            return np.array(self._pieces.encode(cleaned), np.int64)
         ids: NDArray[np.int64] = tokens([text], self._description, self._tokenizer)[0]
         return ids
 
@@ -168,12 +171,26 @@ class PlainTextTower:
         return BytePairs(self._folder / TABLE, self._shape.get("context_length", 77))
 
     @cached_property
+    def _pieces(self) -> word_pieces.WordPieces | None:
+        """The vocabulary's word pieces, where it is one of those."""
+        if self._pairs is not None:
+            return None
+        with suppress(ValueError, KeyError, TypeError):
+            return word_pieces.WordPieces(self._vocabulary.read_bytes())
+        return None
+
+    @cached_property
     def _tokenizer(self) -> Any:  # noqa: ANN401
         from tokenizers import Tokenizer
 
+        return Tokenizer.from_file(str(self._vocabulary))
+
+    @cached_property
+    def _vocabulary(self) -> Path:
+        """Its file, verified."""
         path = self._folder / VOCABULARY
         self._verify(path, self._description.files[VOCABULARY])
-        return Tokenizer.from_file(str(path))
+        return path
 
     def _verify(self, path: Path, sha256: str) -> None:
         if not has_digest(path, sha256, self._verified):
@@ -185,6 +202,9 @@ def of_folder(weights: Weights, tower: Path, space: str, verified: Verified) -> 
 
     So it must where the weights are no longer there, or others, or their tower is of another kind.
     """
+    from archive.embedders.folder import OpenClipFolder
+    from archive.runtimes.kept import INT8
+
     try:
         folder = OpenClipFolder(weights.folder)
     except (WeightsMissing, WeightsRejected):

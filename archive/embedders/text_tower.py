@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -43,8 +42,7 @@ BATCH = 64
 REMEDY = "run `archive models use` with its pair, which exports it again"
 
 
-@dataclass(frozen=True, slots=True)
-class Description:
+class Description(NamedTuple):
     """What `tower.json` holds. `zeroed` is a token that becomes 0 before the graph sees it, where a config asks so."""
 
     space: str
@@ -56,7 +54,7 @@ class Description:
 
     def dumps(self) -> str:
         """Its JSON."""
-        return json.dumps(asdict(self), indent=1, sort_keys=True) + "\n"
+        return json.dumps(self._asdict(), indent=1, sort_keys=True) + "\n"
 
 
 class Loaded(NamedTuple):

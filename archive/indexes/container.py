@@ -16,17 +16,15 @@ step of the codes may be the mean of few, but of eight dimensions at the most.
 
 from __future__ import annotations
 
-import hashlib
 import mmap
 import os
-import secrets
 import struct
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from archive.disk import sync
+from archive.disk import sha256_of, sync
 from archive.indexes.codes import STEPS, WIDEST, Steps
 from archive.verified import has_digest
 
@@ -60,6 +58,8 @@ class HashedFile:
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
+        import hashlib
+
         self._digest = hashlib.sha256()
         self.size = 0
 
@@ -139,7 +139,7 @@ class StoredTraining(NamedTuple):
 @contextmanager
 def durable(folder: Path, name: str) -> Iterator[HashedFile]:
     """Write a new file of the folder: its name appears when all of it is on the disk, and not at all on an error."""
-    partial = folder / f"{secrets.token_hex(8)}{PARTIAL_SUFFIX}"
+    partial = folder / f"{os.urandom(8).hex()}{PARTIAL_SUFFIX}"
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -155,7 +155,7 @@ def durable(folder: Path, name: str) -> Iterator[HashedFile]:
 
 def new_shard_name(first_pack: int, last_pack: int) -> str:
     """A name that no file ever had: a restored older catalog never takes a newer file for its own."""
-    return f"{first_pack}-{last_pack}-{secrets.token_hex(8)}{SHARD_SUFFIX}"
+    return f"{first_pack}-{last_pack}-{os.urandom(8).hex()}{SHARD_SUFFIX}"
 
 
 def write_head(file: HashedFile, ids: Ids, dim: int, training: bytes, engine_version: str, unread: int = 0) -> None:
@@ -164,7 +164,7 @@ def write_head(file: HashedFile, ids: Ids, dim: int, training: bytes, engine_ver
     So many of the engine's bytes stand before those that it reads in blocks.
     """
     version = engine_version.encode()[:8]
-    file.write(_HEADER.pack(MAGIC, VERSION, dim, len(ids), secrets.token_bytes(16), training, version))
+    file.write(_HEADER.pack(MAGIC, VERSION, dim, len(ids), os.urandom(16), training, version))
     file.write(np.ascontiguousarray(ids, dtype="<i8").data.cast("B"))
     file.write(_PADDING * (-(file.size + unread) % _ALIGNMENT))
 
@@ -234,7 +234,7 @@ def write_training(folder: Path, training: Training, lesson: Lesson) -> StoredTr
     (kept, dim), (cells, near), subs = training.codes.shape, training.spreads.shape, len(training.means)
     head = _TRAINING_HEADER.pack(TRAINING_MAGIC, VERSION, dim, kept, near, cells, subs, *lesson)
     content = head + b"".join(part.astype("<f4").tobytes() for part in training)
-    name = f"{hashlib.sha256(content).hexdigest()}{CELLS_SUFFIX}"
+    name = f"{sha256_of(content)}{CELLS_SUFFIX}"
     with durable(folder, name) as file:
         file.write(content)
     return StoredTraining(name, training, lesson)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from copy import copy
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -231,6 +230,8 @@ class FaissIndex:
         self._shards.clear()
         self._opened.clear()
         if self._folder.exists():
+            import shutil
+
             shutil.rmtree(self._folder)
             sync(self._folder.parent)
 

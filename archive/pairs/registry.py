@@ -7,12 +7,12 @@ it from the architecture that open_clip itself ships.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from archive.cleanup import CleanUp
 from archive.errors import UsageError
+from archive.pairs.shipped import is_shipped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,8 +21,7 @@ SegmenterKind = Literal["yolo", "sam", "grid", "whole", "one-look"]
 Triple = tuple[float, float, float]
 
 
-@dataclass(frozen=True, slots=True)
-class Weights:
+class Weights(NamedTuple):
     """One file of weights. `sha256` is hex, `size` is bytes; either is None where no source names it."""
 
     file: str
@@ -32,8 +31,7 @@ class Weights:
     licence: str
 
 
-@dataclass(frozen=True, slots=True)
-class SegmenterSpec:
+class SegmenterSpec(NamedTuple):
     """A segmenter and its settings.
 
     `size` is the longer side of its input in pixels, `confidence` the least that a region needs, and `overlap` the IoU
@@ -48,8 +46,7 @@ class SegmenterSpec:
     overlap: float
 
 
-@dataclass(frozen=True, slots=True)
-class Preprocessing:
+class Preprocessing(NamedTuple):
     """How pixels become the input of an image tower, in open_clip's terms."""
 
     mean: Triple
@@ -58,8 +55,7 @@ class Preprocessing:
     resize_mode: str
 
 
-@dataclass(frozen=True, slots=True)
-class EmbedderSpec:
+class EmbedderSpec(NamedTuple):
     """An embedder: `architecture` is open_clip's name, `files` are safetensors and, if need be, a vocabulary."""
 
     name: str
@@ -68,8 +64,7 @@ class EmbedderSpec:
     preprocessing: Preprocessing
 
 
-@dataclass(frozen=True, slots=True)
-class PairSpec:
+class PairSpec(NamedTuple):
     """A segmenter and an embedder that answer together.
 
     `crop_context` is the share of a box's width and height that is added on each of its sides before it is embedded.
@@ -81,18 +76,17 @@ class PairSpec:
     embedder: EmbedderSpec
     purpose: str
     crop_context: float
-    cleanup: CleanUp = field(default_factory=CleanUp)
-    shipped: bool = False
+    cleanup: CleanUp = CleanUp()
+
+    @property
+    def shipped(self) -> bool:
+        """Whether it comes with the archive itself."""
+        return is_shipped(self.name)
 
     @property
     def files(self) -> tuple[Weights, ...]:
         """Everything that a pull fetches."""
         return (*((self.segmenter.weights,) if self.segmenter.weights else ()), *self.embedder.files)
-
-
-def is_shipped(name: str) -> bool:
-    """Whether that is the name of a pair that comes with the archive; a path or an unknown name is none."""
-    return name in PAIRS and PAIRS[name].shipped
 
 
 def find(name: str) -> PairSpec:
@@ -203,7 +197,6 @@ _POCKET = PairSpec(
     # A vector costs nothing but its bytes here, so smaller things may have one, and a full table has more than an empty
     # one: with 27 segments for a photo on average that finds .64 of the small things, the 30 surest of each .56.
     cleanup=CleanUp(least_side=5, least_share=1 / 20_000, same_overlap=0.5, limit=60),
-    shipped=True,
 )
 
 PAIRS: Mapping[str, PairSpec] = MappingProxyType(

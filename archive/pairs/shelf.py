@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from archive.errors import UsageError, WeightsMissing
 from archive.pairs import checking, registry
-from archive.verdicts import UNMEASURED, Calibration
+from archive.pairs.shipped import shipped_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,10 +25,6 @@ if TYPE_CHECKING:
     from archive.pairs.registry import EmbedderSpec, PairSpec, Weights
 
 CONFIG = "open_clip_config.json"
-SHIPPED = Path(__file__).parent
-"""Where pairs that come with the archive lie, each in a folder of its name."""
-
-CALIBRATION = "calibration.json"
 SHIPPED_LICENCE = "AGPL-3.0"
 WEIGHTS_SUFFIXES = (".onnx", ".safetensors")
 
@@ -42,8 +37,7 @@ class State(StrEnum):
     MISSING = "missing"
 
 
-@dataclass(frozen=True, slots=True)
-class FileRow:
+class FileRow(NamedTuple):
     """One file of a pair, as `models list` shows it; `path` is where it is or would be."""
 
     file: str
@@ -54,8 +48,7 @@ class FileRow:
     state: State
 
 
-@dataclass(frozen=True, slots=True)
-class PairRow:
+class PairRow(NamedTuple):
     """One pair, as `models list` shows it.
 
     `size` is the sum of its files in bytes, None while one of them is neither known nor on disk. A pair is `pinned`
@@ -85,17 +78,6 @@ def best(folder: Path) -> str:
         if pair.shipped or _state(pair, tuple(_pulled_rows(pair, folder)), folder) is State.ON_DISK:
             return name
     raise UsageError("no pair of models is on disk; `archive models pull standard` fetches one")
-
-
-def shipped_folder(name: str) -> Path:
-    """The folder of a pair that comes with the archive."""
-    return SHIPPED / name
-
-
-def calibration(name: str) -> Calibration:
-    """What scores mean in the space of a pair, where that was measured."""
-    path = shipped_folder(name) / CALIBRATION
-    return Calibration(**json.loads(path.read_bytes())) if path.is_file() else UNMEASURED
 
 
 def pull(
@@ -222,5 +204,5 @@ def _config(embedder: EmbedderSpec) -> dict[str, object]:
     architecture = Path(package.origin).parent / "model_configs" / f"{embedder.architecture}.json"
     return {
         "model_cfg": json.loads(architecture.read_text(encoding="utf-8")),
-        "preprocess_cfg": asdict(embedder.preprocessing),
+        "preprocess_cfg": embedder.preprocessing._asdict(),
     }

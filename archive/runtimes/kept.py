@@ -12,9 +12,8 @@ import hashlib
 import json
 import tempfile
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from archive.disk import make_private_directory, replace_file, sync
 from archive.errors import WeightsRejected
@@ -42,8 +41,7 @@ WORTH = 1.2
 """An int8 graph must be so much faster than the exact network to become a new archive's space."""
 
 
-@dataclass(frozen=True, slots=True)
-class Likeness:
+class Likeness(NamedTuple):
     """How like the network its graphs are, from 0 to 1 by the measure of its kind; `usable` names the near enough."""
 
     exact: float
@@ -119,7 +117,7 @@ class Graphs:
                 sync(built)
                 built.replace(self._folder / name)
             sync(self._folder)
-        told = {"format": FORMAT, "likeness": asdict(likeness), "files": files}
+        told = {"format": FORMAT, "likeness": likeness._asdict(), "files": files}
         replace_file(self._folder / DESCRIPTION, (json.dumps(told, indent=1) + "\n").encode())
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ import numpy as np
 
 from archive.observation import Observer
 from archive.pairs.registry import find
-from archive.pairs.shelf import CALIBRATION
+from archive.pairs.shipped import CALIBRATION
 from archive.training import calibration, figures, image, joint, labels, package, regions, segmenter, teachers, text
 from archive.training.photographs import photographs
 
@@ -132,7 +131,7 @@ class Workshop:
         scenes = [photo for photo in self.photos if not photo.names][:CALIBRATED_ON]
         packs = calibration.observed(scenes, seeing)
         found = calibration.measure(scenes, packs, self.labels, seeing)
-        (folder / CALIBRATION).write_text(json.dumps(asdict(found), indent=1) + "\n")
+        (folder / CALIBRATION).write_text(json.dumps(found._asdict(), indent=1) + "\n")
         return found
 
     def segmenter(self) -> Any:  # noqa: ANN401  (ultralytics' networks share no base worth the name)

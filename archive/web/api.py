@@ -2,7 +2,6 @@
 
 # No `from __future__ import annotations`: FastAPI reads these annotations when the routes are made.
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, NamedTuple
 
@@ -81,7 +80,7 @@ def _question(
     explain: Annotated[bool, Query(include_in_schema=False)] = False,
 ) -> Asked:
     question = asked(text, limit, after, before, camera, negatives, like, everything=everything)
-    return Asked(replace(question, sort=sort, explain=explain), like)
+    return Asked(question._replace(sort=sort, explain=explain), like)
 
 
 def routes(library: Library) -> APIRouter:

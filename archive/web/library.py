@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
@@ -76,7 +75,7 @@ class Library:
         total = round((perf_counter() - began) * 1000, 1)
         spent = answer.took_ms.get("embed", 0.0) + answer.took_ms.get("search", 0.0)
         took = {"load": round(total - spent, 1), "embed": 0.0, "search": 0.0, **answer.took_ms, "total": total}
-        return replace(answer, took_ms=took)
+        return answer._replace(took_ms=took)
 
     def teach(self, photo: Photo, name: str, box: Box) -> tuple[int, list[str]]:
         """Keep a part of a photo as a picture of the thing of that name; see `bootstrap.teach`.

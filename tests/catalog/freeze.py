@@ -55,7 +55,7 @@ def _fill(path: Path) -> None:
             )
             connection.execute(
                 "INSERT INTO packs VALUES (?, ?, 1, ?, ?, ?, ?, ?)",
-                (number, number, packed.count, packed.crc, packed.boxes, packed.confidences, packed.vectors),
+                (number, number, packed.segments, packed.crc, packed.boxes, packed.confidences, packed.vectors),
             )
         connection.execute("INSERT INTO sources VALUES (5, 1, ?, ?, 1)", (b"\xff.jpg", b"again/\xff.jpg"))
         connection.execute("INSERT INTO shards VALUES (1, 1, 'one.faiss', ?, 4096, 6, 1, 2, 1)", (bytes(32),))

@@ -59,11 +59,11 @@ def test_any_flipped_bit_is_found(original: Pack, pair_id: int, choice: st.DataO
     bit = choice.draw(st.integers(0, len(blob) * 8 - 1))
     blob[bit // 8] ^= 1 << bit % 8
     if column == "boxes":
-        damaged = replace(packed, boxes=bytes(blob))
+        damaged = packed._replace(boxes=bytes(blob))
     elif column == "confidences":
-        damaged = replace(packed, confidences=bytes(blob))
+        damaged = packed._replace(confidences=bytes(blob))
     else:
-        damaged = replace(packed, vectors=bytes(blob))
+        damaged = packed._replace(vectors=bytes(blob))
     with pytest.raises(CatalogDamaged, match="checksum"):
         decode(damaged, original.photo_id, pair_id, original.vectors.shape[1])
 
@@ -86,13 +86,13 @@ def test_a_pack_belongs_to_its_photo_and_its_pair(photo_id: int, pair_id: int) -
 def test_a_shortened_pack_is_found() -> None:
     packed = encode(pack(photo_id=1), 1)
     with pytest.raises(CatalogDamaged, match="length"):
-        decode(replace(packed, vectors=packed.vectors[:-2]), 1, 1, DIM)
+        decode(packed._replace(vectors=packed.vectors[:-2]), 1, 1, DIM)
     with pytest.raises(CatalogDamaged, match="length"):
         decode(packed, 1, 1, DIM + 1)
 
 
 def test_the_largest_pack_is_accepted_and_one_more_segment_is_not() -> None:
-    assert encode(pack(segments=MAX_SEGMENTS), 1).count == MAX_SEGMENTS
+    assert encode(pack(segments=MAX_SEGMENTS), 1).segments == MAX_SEGMENTS
     with pytest.raises(ValueError, match="1 to 1024"):
         encode(pack(segments=MAX_SEGMENTS + 1), 1)
 

@@ -173,7 +173,7 @@ def test_a_second_place_of_a_photo_is_remembered_once(place: Place) -> None:
 
 
 def test_a_pair_is_known_by_what_it_computes_not_by_its_name(place: Place) -> None:
-    renamed = replace(PAIR, name="mine", embedder_source="/elsewhere")
+    renamed = PAIR._replace(name="mine", embedder_source="/elsewhere")
     with writing(place) as catalog:
         pair_id = catalog.ensure_pair(PAIR)
         assert catalog.ensure_pair(renamed) == pair_id
@@ -181,7 +181,7 @@ def test_a_pair_is_known_by_what_it_computes_not_by_its_name(place: Place) -> No
         assert catalog.answering() == (pair_id, renamed)
         assert catalog.ensure_pair(OTHER_PAIR) != pair_id
         with pytest.raises(SpaceMismatch):
-            catalog.ensure_pair(replace(PAIR, dim=DIM + 1))
+            catalog.ensure_pair(PAIR._replace(dim=DIM + 1))
 
 
 def test_nothing_answers_until_a_pair_is_told_to(place: Place) -> None:

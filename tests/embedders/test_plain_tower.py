@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from archive.embedders.plain_tower import PlainTextTower, Weights, of_folder
 from archive.embedders.text_tower import OnnxTextTower, tower_folder
 from archive.errors import WeightsMissing, WeightsRejected
 from archive.pairs import registry
-from archive.pairs.shelf import shipped_folder
+from archive.pairs.shipped import shipped_folder
 from archive.runtimes.kept import INT8
 from archive.settings import Settings
 from archive.types import Pair
@@ -170,7 +169,7 @@ def test_the_words_of_a_pulled_pair_are_computed_so_for_as_long_as_its_weights_a
 ) -> None:
     files = (registry.Weights(WEIGHTS, "", file_digest(folder / WEIGHTS), None, "MIT"),)
     standard = registry.PAIRS["standard"]
-    small = replace(standard, name="small", embedder=replace(standard.embedder, name="tower", files=files))
+    small = standard._replace(name="small", embedder=standard.embedder._replace(name="tower", files=files))
     monkeypatch.setattr(registry, "PAIRS", {"small": small})
     settings = Settings(tmp_path / "home", tmp_path / "weights")
     pulled = shutil.copytree(folder, settings.weights / "embedders" / "tower")

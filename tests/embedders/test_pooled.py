@@ -11,7 +11,7 @@ from archive.embedders.folder import OpenClipFolder
 from archive.embedders.openclip import load_towers, preprocessing
 from archive.embedders.pooled import PooledEmbedder
 from archive.errors import WeightsRejected
-from archive.pairs.shelf import shipped_folder
+from archive.pairs.shipped import shipped_folder
 from archive.protocols import RegionEmbedder
 from archive.segmenters.one_look import OneLookNetwork
 from archive.types import Box, Glance

@@ -11,6 +11,7 @@ import pytest
 from archive import parts
 from archive.embedders.text_tower import OnnxTextTower
 from archive.pairs import registry, shelf
+from archive.pairs.shipped import shipped_folder
 from archive.settings import PairChoice, Settings
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from tests.commands import Commands
 
-POCKET = shelf.shipped_folder("pocket")
+POCKET = shipped_folder("pocket")
 MOST_BYTES = 20_000_000
 MOST_TEXT_BYTES = 7_000_000
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,19 +27,17 @@ def segmenter() -> Iterator[Source]:
 @pytest.fixture(autouse=True)
 def tiny(source: Source, segmenter: Source, monkeypatch: pytest.MonkeyPatch) -> None:
     """A registry of one pair, whose files this machine serves, and one without a segmenter's weights."""
-    embedder = replace(
-        PAIRS["standard"].embedder,
+    embedder = PAIRS["standard"].embedder._replace(
         name="tower",
         files=(Weights("open_clip_model.safetensors", source.url, source.sha256, 100_000, "MIT"),),
     )
     weights = Weights("FastSAM-t.pt", segmenter.url, segmenter.sha256, 5000, "AGPL-3.0")
-    pair = replace(
-        PAIRS["standard"],
+    pair = PAIRS["standard"]._replace(
         name="tiny",
         segmenter=SegmenterSpec("FastSAM-t", "yolo", weights, size=640, confidence=0.25, overlap=0.7),
         embedder=embedder,
     )
-    gridded = replace(pair, name="gridded", segmenter=SegmenterSpec("grid", "grid", None, 0, 0.0, 1.0))
+    gridded = pair._replace(name="gridded", segmenter=SegmenterSpec("grid", "grid", None, 0, 0.0, 1.0))
     monkeypatch.setattr(registry, "PAIRS", {"tiny": pair, "gridded": gridded})
 
 
@@ -106,8 +103,8 @@ def test_a_pair_of_unknown_size_and_digest_says_so(
     tmp_path: Path, source: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pair = registry.PAIRS["tiny"]
-    files = (replace(pair.embedder.files[0], sha256=None, size=None),)
-    pair = replace(pair, embedder=replace(pair.embedder, files=files))
+    files = (pair.embedder.files[0]._replace(sha256=None, size=None),)
+    pair = pair._replace(embedder=pair.embedder._replace(files=files))
     monkeypatch.setattr(registry, "PAIRS", {"tiny": pair})
     (row,) = shelf.listing(tmp_path)
     assert (row.size, row.pinned) == (None, False)
@@ -172,7 +169,7 @@ def test_where_the_words_of_a_pair_come_from_is_known_without_reading_them(
 ) -> None:
     assert shelf.text_weights("tiny", tmp_path) == (tmp_path / "embedders" / "tower", source.sha256)
     assert shelf.text_weights("/my/own/folder", tmp_path) is None
-    unpinned = replace(registry.PAIRS["tiny"].embedder.files[0], sha256=None)
-    pair = replace(registry.PAIRS["tiny"], embedder=replace(registry.PAIRS["tiny"].embedder, files=(unpinned,)))
+    unpinned = registry.PAIRS["tiny"].embedder.files[0]._replace(sha256=None)
+    pair = registry.PAIRS["tiny"]._replace(embedder=registry.PAIRS["tiny"].embedder._replace(files=(unpinned,)))
     monkeypatch.setattr(registry, "PAIRS", {"tiny": pair})
     assert shelf.text_weights("tiny", tmp_path) is None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from archive import bootstrap, parts
@@ -56,7 +55,7 @@ def test_an_archive_keeps_its_precisions_and_a_new_one_may_choose() -> None:
 
 
 def test_of_several_pairs_with_the_same_parts_the_first_decides() -> None:
-    other = replace(pair("grid", "clip@0"), segmenter_source="large", embedder_source="large")
+    other = pair("grid", "clip@0")._replace(segmenter_source="large", embedder_source="large")
     int8, exact = pair(f"yolo-{INT8}-1024px", f"clip@1/{INT8}"), pair("yolo-1024px", "clip@1")
     assert parts._kept_precisions("standard", "standard", [other, int8, exact]) == ("int8", "int8")
     assert parts._kept_precisions("standard", "standard", [exact, int8]) == ("exact", "exact")

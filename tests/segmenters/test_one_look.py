@@ -10,7 +10,7 @@ import pytest
 
 from archive.embedders.pooling import overlaps
 from archive.errors import WeightsMissing, WeightsRejected
-from archive.pairs.shelf import shipped_folder
+from archive.pairs.shipped import shipped_folder
 from archive.segmenters.one_look import OneLookNetwork, OneLookSegmenter, sureness
 from archive.segmenters.regions import AT_ONCE, distinct
 from tests.contracts.segmenter import SegmenterContract, still_life

@@ -138,7 +138,7 @@ def test_every_layer_that_ships_was_changed_by_the_training() -> None:
     from onnx import numpy_helper
     from safetensors.numpy import load_file
 
-    from archive.pairs.shelf import shipped_folder
+    from archive.pairs.shipped import shipped_folder
     from archive.training import teachers
 
     shared("models", "yolov8n-seg.pt")

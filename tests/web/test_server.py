@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from http.client import HTTPConnection
 from threading import Thread
 from typing import TYPE_CHECKING
@@ -14,6 +16,7 @@ import uvicorn
 from archive import remote, running
 from archive.types import Query
 from archive.web import server
+from tests.paths import CHECKOUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,6 +74,20 @@ def test_a_query_asks_the_running_server_and_prints_the_same(
     for one in (warm_object, alone_object):
         del one["took_ms"]
     assert warm_object == alone_object
+
+
+@pytest.mark.usefixtures("entrance")
+def test_a_query_that_a_server_answers_needs_no_numpy(filled: Settings) -> None:
+    code = f"""
+import sys
+from archive.cli import run
+run(["query", "red", "--json", "--home", {str(filled.home)!r}])
+print(sorted({{"numpy", "http.client", "ssl"}} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    answer, loaded = done.stdout.splitlines()
+    assert "server" in json.loads(answer)
+    assert loaded == "[]"
 
 
 @pytest.mark.usefixtures("entrance")
