@@ -36,7 +36,7 @@ CANDIDATES = 48
 """Rows whose stored vectors are compared for a short answer, up to a million. Up to a limit of half of it all answers
 compare the same, so that a short answer is the beginning of a longer one; above it, twice the limit is compared.
 
-Of the true ten of words 96.0 % are among 48 at a million made-up vectors, and 96.3 % among 96.
+With a reach of 1.35, of the true ten of words 97.5 % are among 48 at a million made-up vectors, and 98.7 % among 96.
 """
 
 MORE_CANDIDATES = 1 / 4
