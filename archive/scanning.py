@@ -10,7 +10,7 @@ import numpy as np
 from archive import ranking, verdicts
 from archive.errors import CatalogDamaged
 from archive.kept import Content, Found, Kept
-from archive.types import MAX_SEGMENTS, ORDINAL_BITS
+from archive.types import MAX_SEGMENTS, ORDINAL_BITS, Reached
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator
@@ -22,10 +22,19 @@ if TYPE_CHECKING:
     from archive.probes import Probes
     from archive.protocols import VectorIndex
     from archive.ranking import Scores
-    from archive.types import Ids, Pack, Photo, Reached, Shard, Vectors
+    from archive.types import Ids, Pack, Photo, Shard, Vectors
 
 LAST_REACH = 1 << 16
 """Segments that the index names at the most; a photo that has none of the nearest so many is not found."""
+
+FIRST_COMPARED = 256
+"""Segments that are compared with a picture at first; four times as many until the last lies below the bar."""
+
+COMPARED_OFF = 0.01
+"""How far the scores of a search that looks at stored vectors are off at the most."""
+
+ALIKE_REACH = 2048
+"""Segments asked of the index where photos of one place are looked for."""
 
 LIKELY = 64
 LIKELIEST = 8
@@ -88,7 +97,8 @@ class Scan:
         frame = self.frames([photo])[photo][np.newaxis]
         found = {pack.photo_id: float(pack.vectors[0] @ frame[0]) for pack in self._outside_shards(self._photos)}
         if len(self._index):
-            segments = self._reaching(frame, level).segments
+            least = level - self._index.nearness
+            segments = self._index.reaching(frame, least, ALIKE_REACH, self._photos, self._reader.wearers).segments
             named = set((segments[_are_frames(segments)] >> ORDINAL_BITS).tolist())
             found |= {other: float(row @ frame[0]) for other, row in self.frames(named - found.keys()).items()}
         near = [(other, cosine) for other, cosine in found.items() if cosine >= level]
@@ -116,18 +126,29 @@ class Scan:
         if few or len(self._index) == 0:
             return self.everything(probes)
         scores = self.score(self._outside_shards(self._photos), probes)
-        bar = probes.background.score_at(verdicts.MAYBE_AT)
-        named = _named([self._reaching(row[np.newaxis], bar) for row in probes.rows], has_examples=probes.has_examples)
+        least = probes.background.score_at(verdicts.MAYBE_AT)
+        least -= COMPARED_OFF if probes.has_examples else self._index.nearness
+        ask = self._compared if probes.has_examples else self._coded
+        named = _named([ask(row[np.newaxis], least) for row in probes.rows], has_examples=probes.has_examples)
         named = named.only(~np.isin(named.photos, scores.photos))
-        photos = self._that_matter(named, probes, bar - self._index.nearness)
+        photos = self._that_matter(named, probes, least)
         if not len(photos):
             return scores
         return ranking.join([scores, self.score(self.packs_of(photos.tolist()).values(), probes)])
 
-    def _reaching(self, vector: Vectors, least: float) -> Reached:
-        """The segments that may score so much with a unit row (1, dim), and some of the nearest."""
-        least -= self._index.nearness
+    def _coded(self, vector: Vectors, least: float) -> Reached:
+        """The segments that score so much with the vector (1, dim) of words, and some of the nearest."""
         return self._index.reaching(vector, least, LAST_REACH, self._photos, self._reader.wearers)
+
+    def _compared(self, vector: Vectors, least: float) -> Reached:
+        """The same for the vector of a picture: an index that is made for words tells pictures apart poorly."""
+        count = FIRST_COMPARED
+        while True:
+            matches = self._index.search(vector, count, self._photos, self._reader.wearers)
+            if count >= LAST_REACH or len(matches) < count or matches[-1].score < least:
+                segments, scores = zip(*matches, strict=True) if matches else ((), ())
+                return Reached(np.array(segments, np.int64), np.array(scores, np.float32))
+            count *= 4
 
     def _that_matter(self, named: _Named, probes: Probes, least: float) -> Ids:
         """The photos of those named that can clear the bar; where none can, the likeliest to be the best of all.
