@@ -370,8 +370,9 @@ class Used(NamedTuple):
 class Answer(NamedTuple):
     """Everything that a query found, before it is printed.
 
-    `best` is the top photo even where nothing cleared the bar and `hits` is empty; `since` is None where no later photo
-    shows the place of the last sighting; `took_ms` has load, embed, search and total.
+    `best` is the top photo; where nothing cleared the bar and `hits` is empty, the best of those that were likely to
+    be it, or of all in a small archive. `since` is None where no later photo shows the place of the last sighting;
+    `took_ms` has load, embed, search and total.
     """
 
     query: Query
