@@ -24,11 +24,16 @@ if TYPE_CHECKING:
     from archive.ranking import Scores
     from archive.types import Ids, Pack, Photo, Shard, Vectors
 
-LAST_REACH = 1 << 16
+MOST_NAMED = 1 << 20
 """Segments that the index names at the most; a photo that has none of the nearest so many is not found."""
 
-FIRST_COMPARED = 256
-"""Segments that are compared with a picture at first; four times as many until the last lies below the bar."""
+MOST_SCORED = 4096
+"""Photos whose packs are read where an index named them: of more, half are those that are likely to rank first, and
+half the latest, which tell when a thing was last seen."""
+
+FIRST_COMPARED, MOST_COMPARED = 256, 1 << 16
+"""Segments that are compared with a picture at first, and at the most; four times as many until the last lies below the
+bar."""
 
 COMPARED_OFF = 0.01
 """How far the scores of a search that looks at stored vectors are off at the most."""
@@ -120,44 +125,54 @@ class Scan:
         """Score the photos that can clear the bar; where none can, those that are likely to be the best of all.
 
         The index names every segment that can clear it, and a photo's score is at most its best segment's. Below the
-        bar nothing is proved: of what was never there a thousand photos show about as little.
+        bar nothing is proved: of what was never there a thousand photos show about as little. Of what is everywhere,
+        only the best and the latest photos are scored (see `MOST_SCORED`).
         """
         few = self._photos is not None and len(self._photos) <= SCANNED_WHOLE
         if few or len(self._index) == 0:
             return self.everything(probes)
         scores = self.score(self._outside_shards(self._photos), probes)
-        least = probes.background.score_at(verdicts.MAYBE_AT)
-        least -= COMPARED_OFF if probes.has_examples else self._index.nearness
+        off = COMPARED_OFF if probes.has_examples else self._index.nearness
+        maybe, sure = (probes.background.score_at(bar) - off for bar in (verdicts.MAYBE_AT, verdicts.SEEN_AT))
         ask = self._compared if probes.has_examples else self._coded
-        named = _named([ask(row[np.newaxis], least) for row in probes.rows], has_examples=probes.has_examples)
+        named = _named([ask(row[np.newaxis], maybe) for row in probes.rows], has_examples=probes.has_examples)
         named = named.only(~np.isin(named.photos, scores.photos))
-        photos = self._that_matter(named, probes, least)
+        clearing = named.only(named.best >= maybe)
+        photos = self._best_and_latest(clearing, sure) if len(clearing.photos) else self._likeliest(named, probes)
         if not len(photos):
             return scores
         return ranking.join([scores, self.score(self.packs_of(photos.tolist()).values(), probes)])
 
     def _coded(self, vector: Vectors, least: float) -> Reached:
         """The segments that score so much with the vector (1, dim) of words, and some of the nearest."""
-        return self._index.reaching(vector, least, LAST_REACH, self._photos, self._reader.wearers)
+        return self._index.reaching(vector, least, MOST_NAMED, self._photos, self._reader.wearers)
 
     def _compared(self, vector: Vectors, least: float) -> Reached:
         """The same for the vector of a picture: an index that is made for words tells pictures apart poorly."""
         count = FIRST_COMPARED
         while True:
             matches = self._index.search(vector, count, self._photos, self._reader.wearers)
-            if count >= LAST_REACH or len(matches) < count or matches[-1].score < least:
+            if count >= MOST_COMPARED or len(matches) < count or matches[-1].score < least:
                 segments, scores = zip(*matches, strict=True) if matches else ((), ())
                 return Reached(np.array(segments, np.int64), np.array(scores, np.float32))
             count *= 4
 
-    def _that_matter(self, named: _Named, probes: Probes, least: float) -> Ids:
-        """The photos of those named that can clear the bar; where none can, the likeliest to be the best of all.
+    def _best_and_latest(self, clearing: _Named, sure: float) -> Ids:
+        """All photos that can clear the bar, or so many of them, the latest of those that score `sure` among them."""
+        if len(clearing.photos) <= MOST_SCORED:
+            return clearing.photos
+        seen = clearing.only(clearing.best >= sure)
+        telling = (seen if len(seen.photos) else clearing).photos.tolist()
+        latest = np.array(self._reader.latest(telling, MOST_SCORED // 2), np.int64)
+        return np.union1d(clearing.photos[: MOST_SCORED // 2], latest)
+
+    def _likeliest(self, named: _Named, probes: Probes) -> Ids:
+        """The photos that are likely to be the best of all, by their frames and their nearest segments.
 
         Half of a score is the frame's, which is little to read and tells most of them off.
         """
-        clears = named.best >= least
-        if clears.any() or probes.has_examples:
-            return named.photos[clears if clears.any() else slice(LIKELIEST)]
+        if probes.has_examples:
+            return named.photos[:LIKELIEST]
         likely = named.only(slice(LIKELY))
         frames = self.frames(likely.photos.tolist())
         likely = likely.only(np.array([photo in frames for photo in likely.photos.tolist()], bool))

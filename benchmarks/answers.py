@@ -68,7 +68,7 @@ queries.decode_whole = lambda packed, dim: [pack for one in packed for pack in t
 """,
     "only photos that can matter are read": """
 from archive.scanning import Scan
-Scan._that_matter = lambda scan, named, probes, least: named.photos
+Scan._likeliest = lambda scan, named, probes: named.photos
 """,
     "a tally instead of counting packs": """
 from archive.catalog import reader

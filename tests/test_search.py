@@ -242,6 +242,19 @@ def test_every_photo_over_the_bar_is_in_a_sighting_whatever_the_limit(settings: 
     assert answer.sightings[0].hit.boxes
 
 
+def test_of_a_thing_that_is_everywhere_the_latest_photo_and_the_best_one_are_told(
+    settings: Settings, pair_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seal(settings, pair_id, seal_at=1000)
+    query = Query("7", limit=1)
+    every = ask(settings, pair_id, query)
+    monkeypatch.setattr(scanning, "MOST_SCORED", 10)
+    some = ask(settings, pair_id, query)
+    assert ranking(some) == ranking(every)
+    assert some.sightings[0].last == every.sightings[0].last
+    assert sum(one.photos for one in some.sightings) < sum(one.photos for one in every.sightings)
+
+
 def test_the_background_of_a_sample_is_near_that_of_everything(settings: Settings, pair_id: int) -> None:
     with bootstrap.reading(settings) as reader:
         vector = Directions().embed_text(["7"])

@@ -166,6 +166,16 @@ def photos(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, Phot
     return {columns[0]: values.photo(columns) for columns in rows}
 
 
+def latest(connection: sqlite3.Connection, ids: Iterable[int], limit: int) -> list[int]:
+    """The ids of those photos that were taken last, at most `limit`; of unknown time is as long ago as can be."""
+    rows = connection.execute(
+        """SELECT p.id FROM json_each(?) wanted CROSS JOIN photos p ON p.id = wanted.value
+           ORDER BY p.captured_at_us IS NULL, p.captured_at_us DESC, p.id DESC LIMIT ?""",
+        (as_json(ids), limit),
+    )
+    return [photo for (photo,) in rows]
+
+
 def every_photo(connection: sqlite3.Connection) -> Iterator[tuple[Photo, int]]:
     """Every photo with the bytes of its original, in the order of ids."""
     after = 0

@@ -215,6 +215,10 @@ class CatalogReader:
         """Photos by id; ids that are not there are left out. A photo's name is that of its first source."""
         return queries.photos(self._connection, ids)
 
+    def latest(self, ids: Iterable[int], limit: int) -> list[int]:
+        """The ids of so many of these photos, those that were taken last; those of unknown time are the earliest."""
+        return queries.latest(self._connection, ids, limit)
+
     def photos_earlier(self, place: browsing.Place | None, limit: int) -> list[Photo]:
         """Photos going back in time from a place, or from the newest; those of unknown time stand last."""
         from archive.catalog import browsing

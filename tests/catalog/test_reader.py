@@ -327,6 +327,16 @@ def test_a_reader_lets_go_of_its_file(path: Path) -> None:
         reader.photo_count()
 
 
+def test_the_latest_of_some_photos_come_first_and_those_of_unknown_time_last(place: Place) -> None:
+    with writing(place) as catalog:
+        pair_id = catalog.ensure_pair(PAIR)
+        for number, day in ((1, 3), (2, None), (3, 1), (4, 2), (5, 4)):
+            catalog.add_photo(new_photo(number, None if day is None else noon(day)), pair_id, pack(number))
+    with CatalogReader.open(place) as reader:
+        assert reader.latest([1, 2, 3, 4, 9], 10) == [1, 4, 3, 2]
+        assert reader.latest([1, 3, 4], 2) == [1, 4]
+
+
 def test_whole_photos_alone_have_the_vectors_that_their_packs_begin_with(place: Place) -> None:
     pair_id = fill(place, photos=3)
     with CatalogReader.open(place) as reader:
