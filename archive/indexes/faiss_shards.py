@@ -11,7 +11,7 @@ import numpy as np
 from archive import sealing
 from archive.disk import sync
 from archive.indexes import container, engines
-from archive.indexes.rows import belonging_to, checked, checked_query, growing, matches, nearest
+from archive.indexes.rows import FEW, belonging_to, checked, checked_query, growing, matches, nearest
 from archive.indexes.training import train
 from archive.types import Reached, Shard
 
@@ -255,6 +255,7 @@ class FaissIndex:
         (self._folder / training.name).unlink()
         sync(self._folder)
         self._opened.clear()
+        self._cells.clear()
         return True
 
     def _clustered(
@@ -285,7 +286,11 @@ class FaissIndex:
         def reaching(cells: engines.SomeCells) -> Scored:
             return growing(lambda count: _read(shards, asked, cells, count), least, limit)
 
-        return _joined([reaching(first), reaching(asked.others(least, first))])
+        found = _joined([reaching(first), reaching(asked.others(least, first))])
+        if len(found[0]) >= min(FEW, limit):
+            return found
+        # What a filter leaves may lie far from what is asked for, in none of those cells.
+        return _joined([reaching(first), reaching(asked.others(-np.inf, first))])
 
     def _candidates(
         self,

@@ -512,6 +512,7 @@ def test_a_training_that_a_tenth_was_forgotten_of_is_erased(tmp_path: Path, stil
         asked.append((first, last))
         return still
 
+    assert index.broken == []
     assert index.unlearn(counted) is unlearned
     assert asked == [(1, 900)]
     assert index.broken == (manifest if unlearned else [])
@@ -686,6 +687,23 @@ def test_a_time_range_loses_no_hit_for_the_photos_in_it_that_were_forgotten(
         assert not np.isin([match.segment >> 10 for match in found], forgotten).any()
 
     finds()
+
+
+def test_a_filter_to_photos_far_from_what_is_asked_for_names_the_nearest_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "FIRST_CELLS", 1)
+    pictures, words = clustered_rows(6_000, 32, concepts=200, seed=4)
+    index, ids = StoredIndex(tmp_path, 32, ivf_at=1), segments(6_000)
+    index.add(ids, pictures, (1, 1_200))
+    for word in words[:5, np.newaxis]:
+        farthest = np.array([match.segment for match in by_hand(ids, pictures, -word, 600)], np.int64)
+        photos = np.unique(farthest >> 10)
+        wanted = np.isin(ids >> 10, photos) & (pictures @ word[0] < np.median(pictures @ word[0]))
+        photos = np.unique(ids[wanted] >> 10)
+        photos = photos[~np.isin(photos, ids[~wanted] >> 10)]
+        best = by_hand(ids[np.isin(ids >> 10, photos)], pictures[np.isin(ids >> 10, photos)], word, 1)[0].segment
+        assert best in index.reaching(word, 1.0, 1_000, photos).segments[:8]
 
 
 # Older files: what opens goes on answering, and is told to be renewed.
