@@ -43,6 +43,8 @@ def _unpacked(kind: Any, value: Any) -> Any:  # noqa: ANN401
     if origin is Mapping:
         return {key: _unpacked(arguments[1], one) for key, one in value.items()}
     if issubclass(kind, tuple):
+        if not isinstance(value, dict):
+            raise TypeError(f"{kind.__name__} is an object, not {value!r:.80}")
         hints = _hints(kind)
         return kind(**{name: _unpacked(hints[name], one) for name, one in value.items()})
     if issubclass(kind, datetime):

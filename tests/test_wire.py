@@ -49,3 +49,5 @@ def test_what_another_version_sent_is_refused() -> None:
         unpacked(Answer, {**sent, "mood": "blue"})
     with pytest.raises((TypeError, ValueError, KeyError)):
         unpacked(Answer, {**sent, "verdict": "certainly"})
+    with pytest.raises((TypeError, ValueError, KeyError)):
+        unpacked(Answer, {**sent, "best": list(sent["best"].values())})
