@@ -139,9 +139,9 @@ class Scan:
         named = named.only(~np.isin(named.photos, scores.photos))
         clearing = named.only(named.best >= maybe)
         photos = self._best_and_latest(clearing, sure) if len(clearing.photos) else self._likeliest(named, probes)
-        if not len(photos):
-            return scores
-        return ranking.join([scores, self.score(self.packs_of(photos.tolist()).values(), probes)])
+        scores = ranking.join([scores, self.score(self.packs_of(photos.tolist()).values(), probes)])
+        # All that the index names may be damaged, or erased since it was written.
+        return scores if len(scores.photos) else self.everything(probes)
 
     def _coded(self, vector: Vectors, least: float) -> Reached:
         """The segments that score so much with the vector (1, dim) of words, and some of the nearest."""

@@ -226,6 +226,19 @@ def test_a_damaged_shard_loses_nothing(settings: Settings, pair_id: int) -> None
     assert ranking(ask(settings, pair_id, query)) == ranking(plain)
 
 
+@pytest.mark.parametrize("loss", ["UPDATE packs SET crc = crc + 1", "DELETE FROM packs"])
+def test_where_all_that_shows_it_is_damaged_or_gone_the_others_answer(
+    settings: Settings, pair_id: int, loss: str
+) -> None:
+    seal(settings, pair_id, seal_at=1000)
+    with closing(connect_to_write(settings.catalog)) as connection:
+        connection.execute(f"{loss} WHERE photo_id % 20 = 1")
+    answer = ask(settings, pair_id, Query("7"))
+    whole = ask(settings, pair_id, Query("7", everything=True))
+    assert answer.verdict is Verdict.NOT_SEEN
+    assert (answer.best, answer.searched.damaged) == (whole.best, whole.searched.damaged)
+
+
 def test_without_any_shard_file_every_answer_is_the_same(settings: Settings, pair_id: int) -> None:
     query = Query("7", limit=20)
     seal(settings, pair_id, seal_at=1000)
