@@ -47,6 +47,7 @@ class WordPieces:
             or settings["truncation"]["direction"] != "Right"
             or model["type"] != "WordPiece"
             or [next(iter(part)) for part in parts] != _AROUND
+            or any("[" not in token["content"] for token in settings["added_tokens"])
         ):
             raise ValueError("a vocabulary of another kind")
         self._vocabulary = b"," + vocabulary

@@ -59,6 +59,7 @@ def test_what_the_rules_here_do_not_cover_is_not_plain(text: str) -> None:
         (b'"type":"WordPiece","unk_token"', b'"type":"WordLevel","unk_token"'),
         (b'"direction":"Right","max_length"', b'"direction":"Left","max_length"'),
         (b'"vocab":{', b'"words":{'),
+        (b'"content":"[PAD]"', b'"content":"<pad>"'),
     ],
 )
 def test_a_vocabulary_of_another_kind_is_left_to_the_library(its: bytes, other: bytes) -> None:
