@@ -1,15 +1,16 @@
 """BERT's word pieces of plain texts, looked up in the bytes of the vocabulary's own file.
 
-Plain is what is printable ASCII and names none of the vocabulary's own tokens: most of what people ask in English. The
-rules are those of Hugging Face's `tokenizers`, which takes longer to load than all of a short text's way through the
-tower: BertNormalizer, BertPreTokenizer, WordPiece. Of the file that it writes only the settings are parsed, since a
-text has a handful of pieces and the vocabulary thousands.
+Plain is what is printable ASCII, names none of the vocabulary's own tokens and has no very long word: most of what
+people ask in English. The rules are those of Hugging Face's `tokenizers`, which takes longer to load than all of a
+short text's way through the tower: BertNormalizer, BertPreTokenizer, WordPiece. Of the file that it writes only the
+settings are parsed, since a text has a handful of pieces and the vocabulary thousands.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from itertools import islice
 from typing import Any
 
 _VOCABULARY = b'"vocab":{'
@@ -23,11 +24,14 @@ _NORMALIZER = {
 _AROUND = ["SpecialToken", "Sequence", "SpecialToken"]
 _WORD = r"[a-z0-9]+|[^\sa-z0-9]"
 _LONGEST_NUMBER = 9
+_LONGEST_WORD = 24
+"""Letters: each beginning of each rest of a word is looked up, so of longer ones the library is sooner done."""
 
 
 def is_plain(text: str) -> bool:
     """Whether a cleaned text can be encoded here."""
-    return text.isascii() and text.isprintable() and "[" not in text
+    is_short = max(map(len, text.split()), default=0) <= _LONGEST_WORD
+    return is_short and text.isascii() and text.isprintable() and "[" not in text
 
 
 class WordPieces:
@@ -59,8 +63,8 @@ class WordPieces:
 
     def encode(self, text: str) -> list[int]:
         """The tokens of a cleaned text that is plain."""
-        found = [token for word in re.findall(_WORD, text.lower()) for token in self._pieces(word)]
-        return [self._start, *found[: self._context - 2], self._end]
+        found = (token for word in re.findall(_WORD, text.lower()) for token in self._pieces(word))
+        return [self._start, *islice(found, self._context - 2), self._end]
 
     def _pieces(self, word: str) -> list[int]:
         """The longest piece that a word begins with, then that of its rest; unknown, where it is not made of pieces."""

@@ -46,7 +46,7 @@ def test_odd_texts_become_the_same_tokens(text: str) -> None:
     assert PIECES.encode(text) == LIBRARY.encode(text).ids
 
 
-@pytest.mark.parametrize("text", ["Ünïcode", "猫", "a [PAD] b", "a\tb", "a\u00a0b"])
+@pytest.mark.parametrize("text", ["Ünïcode", "猫", "a [PAD] b", "a\tb", "a\u00a0b", "a " + "q" * 25])
 def test_what_the_rules_here_do_not_cover_is_not_plain(text: str) -> None:
     assert not is_plain(text)
 
