@@ -5,7 +5,8 @@ A shard file, little-endian:
     header   64 bytes: magic, version, dim, count, nonce of the file, the first half of the sha256 of the training that
              it needs (zeros: none), and the version of faiss that wrote the engine
     ids      int64 (count,): segment ids in ascending order; faiss knows only their row numbers
-    padding  so many bytes of 255 (0 in versions before 4) that the engine's blocks of codes stand at multiples of 64
+    padding  so many bytes of 255 (0 in versions before 4) that the first of the engine's blocks of codes stands at a
+             multiple of 64; the others then stand at multiples of 32, which is what faiss's kernel needs
     engine   the faiss index, up to the end of the file; its first byte is another
 
 What clustered shards share, their training, is a file named by its sha256: a header of 64 bytes (magic, version, dim,

@@ -623,6 +623,21 @@ def test_the_kernel_scores_rows_as_their_codes_say(tmp_path: Path) -> None:
 # The catalog decides: what it no longer has is not found, and nothing that is there is missed for it.
 
 
+def test_every_list_of_codes_is_mapped_where_the_kernel_can_read_it(tmp_path: Path) -> None:
+    import faiss
+
+    _, [shard] = many(tmp_path)
+    content = container.read_shard(tmp_path, shard, 32)
+    assert content is not None
+    engine = faiss.read_index(faiss.ZeroCopyIOReader(faiss.swig_ptr(content.engine), content.engine.size))
+    lists = engine.invlists
+    places = [int(lists.get_codes(cell)) for cell in range(lists.nlist) if lists.list_size(cell)]
+    mapped = content.engine.ctypes.data
+    assert all(mapped < place < mapped + content.engine.size for place in places)
+    assert min(places) % 64 == 0
+    assert {place % 32 for place in places} == {0}
+
+
 def test_what_the_catalog_no_longer_has_is_never_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(faiss_shards, "EXACT_BELOW", 0)
     index, _ = many(tmp_path)
