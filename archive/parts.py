@@ -93,7 +93,11 @@ class WordsToAsk:
 
     def embed_text(self, texts: Sequence[str]) -> Vectors:
         """One unit row for each text, in order. Raises what `words` does."""
-        return words(self._pair, self._settings).embed_text(texts)
+        return self._words.embed_text(texts)
+
+    @functools.cached_property
+    def _words(self) -> TextEmbedder:
+        return words(self._pair, self._settings)
 
 
 def looking(pair: Pair, settings: Settings) -> Looking:

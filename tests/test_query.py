@@ -218,6 +218,20 @@ def test_a_text_is_embedded_once(filled: Commands, monkeypatch: pytest.MonkeyPat
     assert asked == ["red"]
 
 
+def test_several_texts_that_are_new_need_the_tower_once(filled: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.fakes import ColourEmbedder
+
+    made: list[ColourEmbedder] = []
+
+    def counted() -> ColourEmbedder:
+        made.append(ColourEmbedder())
+        return made[-1]
+
+    monkeypatch.setitem(parts.EMBEDDERS, "colours", counted)
+    assert filled("query", "red", "--not", "blue", "--not", "green").code in {0, 1}
+    assert len(made) == 1
+
+
 @pytest.mark.usefixtures("filled")
 def test_what_can_wait_is_left_until_after_the_answer_and_then_spares_the_next_one(home: Path) -> None:
     waiting: list[Callable[[], object]] = []
