@@ -42,8 +42,7 @@ ALIKE_REACH = 2048
 """Segments asked of the index where photos of one place are looked for."""
 
 LIKELY = 64
-LIKELIEST = 8
-"""Where no photo clears the bar: photos of which the frames are read, and of these the packs."""
+"""Photos whose packs are read however low the index puts them, the likeliest: it may put what is rare too low."""
 
 SAMPLED_PHOTOS = 512
 """Photos whose segments stand for the whole archive when a query's background is measured."""
@@ -122,7 +121,7 @@ class Scan:
         return self.score((pack for _, pack in self._reader.packs(self._pair_id, photos=self._photos)), probes)
 
     def nearest(self, probes: Probes) -> Scores:
-        """Score the photos that can clear the bar; where none can, those that are likely to be the best of all.
+        """Score the photos that can clear the bar, and those that are likely to be the best of all where none does.
 
         The index names every segment that can clear it, and a photo's score is at most its best segment's. Below the
         bar nothing is proved: of what was never there a thousand photos show about as little. Of what is everywhere,
@@ -138,7 +137,7 @@ class Scan:
         named = _named([ask(row[np.newaxis], maybe) for row in probes.rows], has_examples=probes.has_examples)
         named = named.only(~np.isin(named.photos, scores.photos))
         clearing = named.only(named.best >= maybe)
-        photos = self._best_and_latest(clearing, sure) if len(clearing.photos) else self._likeliest(named, probes)
+        photos = np.union1d(self._best_and_latest(clearing, sure), named.photos[:LIKELY])
         scores = ranking.join([scores, self.score(self.packs_of(photos.tolist()).values(), probes)])
         # All that the index names may be damaged, or erased since it was written.
         return scores if len(scores.photos) else self.everything(probes)
@@ -165,23 +164,6 @@ class Scan:
         telling = (seen if len(seen.photos) else clearing).photos.tolist()
         latest = np.array(self._reader.latest(telling, MOST_SCORED // 2), np.int64)
         return np.union1d(clearing.photos[: MOST_SCORED // 2], latest)
-
-    def _likeliest(self, named: _Named, probes: Probes) -> Ids:
-        """The photos that are likely to be the best of all, by their frames and their nearest segments.
-
-        Half of a score is the frame's, which is little to read and tells most of them off.
-        """
-        if probes.has_examples:
-            return named.photos[:LIKELIEST]
-        likely = named.only(slice(LIKELY))
-        frames = self.frames(likely.photos.tolist())
-        likely = likely.only(np.array([photo in frames for photo in likely.photos.tolist()], bool))
-        if not len(likely.photos):
-            return likely.photos
-        rows = np.array([frames[photo] for photo in likely.photos.tolist()], np.float32)
-        frame = probes.measure(rows).unjudged
-        fused = np.where(np.isneginf(likely.segment), frame, ranking.fused(frame, likely.segment))
-        return likely.photos[np.argsort(-fused, kind="stable")[:LIKELIEST]]
 
     def sample(self) -> Vectors:
         """Segments (n, dim) of photos spread evenly over the whole archive, whatever part of it is asked about.

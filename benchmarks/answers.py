@@ -67,8 +67,8 @@ together = packing.decode_whole
 queries.decode_whole = lambda packed, dim: [pack for one in packed for pack in together([one], dim)]
 """,
     "only photos that can matter are read": """
-from archive.scanning import Scan
-Scan._likeliest = lambda scan, named, probes: named.photos
+from archive import scanning
+scanning.LIKELY = scanning.MOST_NAMED
 """,
     "a tally instead of counting packs": """
 from archive.catalog import reader

@@ -262,6 +262,7 @@ def test_of_a_thing_that_is_everywhere_the_latest_photo_and_the_best_one_are_tol
     query = Query("7", limit=1)
     every = ask(settings, pair_id, query)
     monkeypatch.setattr(scanning, "MOST_SCORED", 10)
+    monkeypatch.setattr(scanning, "LIKELY", 2)
     some = ask(settings, pair_id, query)
     assert ranking(some) == ranking(every)
     assert some.sightings[0].last == every.sightings[0].last

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 CHUNK = 16_384
 """Rows worked on at once, so that a pass over a large array needs little memory besides it."""
 
-FEW = 256
+FEW = 1024
 """Segments that are told of the nearest, however low they score."""
 
 UNIT_TOLERANCE = 1e-3

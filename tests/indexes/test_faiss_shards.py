@@ -63,6 +63,7 @@ class TestCodesDecideWhichAreCompared(VectorIndexContract):
     @pytest.fixture
     def new_index(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> NewIndex:
         monkeypatch.setattr(faiss_shards, "EXACT_BELOW", 0)
+        monkeypatch.setattr(faiss_shards, "WHOLE_BELOW", 0)
         return lambda dim: StoredIndex(tmp_path / "index", dim, ivf_at=1)
 
 
@@ -708,6 +709,7 @@ def test_a_filter_to_photos_far_from_what_is_asked_for_names_the_nearest_of_them
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engines, "FIRST_CELLS", 1)
+    monkeypatch.setattr(faiss_shards, "WHOLE_BELOW", 0)
     pictures, words = clustered_rows(6_000, 32, concepts=200, seed=4)
     index, ids = StoredIndex(tmp_path, 32, ivf_at=1), segments(6_000)
     index.add(ids, pictures, (1, 1_200))
