@@ -35,9 +35,7 @@ found.
 """
 
 FAR_REACH = 3.0
-"""The same where all rows are looked for that score so much, however few of them a cell holds: what is rare lies far out
-in the cells of what is common.
-"""
+"""The same where all rows are looked for that score so much, however few of them a cell holds."""
 
 REFINED = 512
 """Cells whose middle is multiplied whole before it is asked what they can hold; of others the first dimensions are."""
