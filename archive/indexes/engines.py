@@ -89,7 +89,7 @@ class Asked(NamedTuple):
 
     def all(self) -> SomeCells:
         """Every cell."""
-        return self._some(np.arange(len(self.heights)))
+        return SomeCells(np.arange(len(self.heights)), self.middles @ self.vector + np.float32(self.base))
 
     def first(self) -> SomeCells:
         """The cells that can hold the best."""

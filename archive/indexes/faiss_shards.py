@@ -202,7 +202,7 @@ class FaissIndex:
     ) -> Reached:
         """The segments that score so much, and some of the nearest; the codes of clustered shards decide alone.
 
-        No more cells are read than can hold such segments, which for what was never seen are the first few.
+        Of few rows (`WHOLE_BELOW`) all codes are looked through, of more those of the cells that are likely to matter.
         """
         query = checked_query(vector, self._dim)
         if limit <= 0:
@@ -263,11 +263,7 @@ class FaissIndex:
         return True
 
     def _clustered(
-        self,
-        shards: Sequence[_Wanted],
-        query: Vectors,
-        limit: int,
-        flat_scores: NDArray[np.float32],
+        self, shards: Sequence[_Wanted], query: Vectors, limit: int, flat_scores: NDArray[np.float32]
     ) -> Scored:
         """The nearest rows of clustered shards, best first."""
         left = [(len(opened.content.ids) if rows is None else int(rows.sum())) for opened, rows in shards]
@@ -284,7 +280,7 @@ class FaissIndex:
 
     def _coded(self, shards: Sequence[_Wanted], query: Vectors, least: float, limit: int) -> Scored:
         """The rows of clustered shards that score so much by their codes, and the nearest few of the cells read."""
-        asked = self._cells[shards[0][0].content.training.hex()].ask(query, engines.FAR_REACH)
+        asked = self._shared_cells(shards).ask(query, engines.FAR_REACH)
 
         def reaching(cells: engines.SomeCells) -> Scored:
             return growing(lambda count: _read(shards, asked, cells, count), least, limit)
@@ -305,14 +301,16 @@ class FaissIndex:
         flat_scores: NDArray[np.float32],
     ) -> Scored:
         """So many rows that score best by their codes: of the first cells, then of those that can hold better ones."""
-        asked = self._cells[shards[0][0].content.training.hex()].ask(query)
-
+        asked = self._shared_cells(shards).ask(query)
         cells = asked.first()
         first = _read(shards, asked, cells, count)
         bar = _ranked(np.concatenate((first[1], flat_scores)), max(fewest // 2, DEPTH))
         if len(first[0]) < count > fewest:
             bar = -np.inf
         return nearest(*_joined([first, _read(shards, asked, asked.others(bar, cells), count)]), count)
+
+    def _shared_cells(self, shards: Sequence[_Wanted]) -> engines.Cells:
+        return self._cells[shards[0][0].content.training.hex()]
 
     def _wanted(self, photos: Ids | None) -> tuple[list[_Wanted], list[_Wanted]]:
         """The healthy shards, flat ones and clustered ones, each with the rows that belong to photos."""
