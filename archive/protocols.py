@@ -87,7 +87,7 @@ class VectorIndex(Protocol):
 
     @property
     def nearness(self) -> float:
-        """How far what `reaching` says of a segment may lie from the cosine of its stored vector, but for a few."""
+        """How much more than `reaching` says the cosine of a segment's stored vector may be, but for a few."""
         ...
 
     @property
@@ -127,11 +127,11 @@ class VectorIndex(Protocol):
         photos: Ids | None = None,
         wearers: Sequence[int] | None = None,
     ) -> Reached:
-        """The segments that score `least` or more with a unit row (1, dim), best first, at most `limit`.
+        """The segments that may score `least` or more with a unit row (1, dim), best first, at most `limit`.
 
-        Some of the nearest stand there too where fewer score as much. Scores are as near as `nearness`, and segments
-        may be named that the catalog no longer has: it is for a caller who looks at the stored vectors himself, which
-        an index need not read. `photos` and `wearers` are those of `search`.
+        Some of the nearest stand there too where fewer score as much. They come with the most that they can score, but
+        for `nearness`, and segments may be named that the catalog no longer has: it is for a caller who looks at the
+        stored vectors himself, which an index need not read. `photos` and `wearers` are those of `search`.
         """
         ...
 

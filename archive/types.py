@@ -217,7 +217,7 @@ class Reached(NamedTuple):
     """Segments that an index names for their scores, as arrays: they may be thousands. Best first.
 
     segments  int64 (n,)
-    scores    float32 (n,): near the inner product with the query
+    scores    float32 (n,): the most that the inner product with the query can be
     """
 
     segments: Ids

@@ -1,4 +1,4 @@
-"""The search index at a hundred thousand vectors and more: `python -m benchmarks.index [--full]`.
+"""The search index from a hundred thousand vectors: `OMP_NUM_THREADS=1 python -m benchmarks.index [--full]`.
 
 What is compared with what, in one process and on one thread:
 

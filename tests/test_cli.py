@@ -75,6 +75,23 @@ def test_a_query_loads_nothing_that_it_does_not_need(archive: Commands, tmp_path
     assert UNASKED_FOR & modules_after(ASK_FOR_RED) == set(), "red was asked before"
 
 
+@pytest.mark.parametrize("name", sorted(cli.ANSWERING))
+def test_a_command_that_answers_computes_on_one_thread(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    code = f"""
+import contextlib, os, sys
+from archive import cli
+cli._leave = lambda code: None
+sys.argv = ["archive", {name!r}, "--help"]
+with contextlib.suppress(SystemExit):
+    cli.main()
+import numpy
+print(len(os.listdir("/proc/self/task")))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "1"
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_command_has_the_help_that_the_table_promises_and_examples(name: str, archive: Commands) -> None:
     told = archive(name, "--help")

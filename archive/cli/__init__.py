@@ -39,6 +39,10 @@ COMMANDS = {
 }
 """Each command and its one line of help; a test holds them equal to the commands' own."""
 
+ANSWERING = frozenset({"query", "serve"})
+"""Commands that compute on one thread: what an answer multiplies is small, and numpy's other threads, which wait for
+work in a loop, take more time than they save. A query takes a sixth less, and a server has other questions for them."""
+
 INTERRUPTED = 130
 
 
@@ -79,10 +83,13 @@ def group() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with the code that DESIGN's contract gives the outcome."""
     os.umask(0o077)
-    asking = arguments is None and sys.argv[1:2] == ["query"]
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    if words and words[0] in ANSWERING:
+        os.environ.setdefault("OMP_NUM_THREADS", "1")  # numpy reads it when it is imported
+    asking = arguments is None and words[:1] == ["query"]
     if asking:
         gc.disable()  # it is over before there is garbage worth looking for, and importing alone sets off many searches
-    code = run(sys.argv[1:] if arguments is None else arguments)
+    code = run(words)
     if asking:
         _leave(code)
     sys.exit(code)

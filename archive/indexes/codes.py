@@ -43,6 +43,9 @@ _OUTERMOST, _BEYOND = 8, 1 / 8
 """Equal steps reach so much of their range beyond the mean of so many outermost rows: the outermost would be one row's
 own, and what a word finds lies far out."""
 
+_HARDLY_ANY = 0.999
+"""Of a thousand rows one lacks more than the last half byte can say, and one less than its least."""
+
 WIDEST = max(width for _, width in LAYOUT)
 _IN_REGISTER = np.array([0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15])
 """The rows of half a block in the order in which the kernel holds them."""
@@ -53,10 +56,13 @@ class Steps(NamedTuple):
 
     means      float32 (subs, 16, 8): the nearest to a row's part gives its half byte; what a part lacks is one
     stretches  float32 (subs,): how much longer than that a part is taken to be
+    lacks      float32 (16,): how long the part of a row is that its half bytes do not say. The last of them says that,
+               and with its first value that there is no row
     """
 
     means: NDArray[np.float32]
     stretches: NDArray[np.float32]
+    lacks: NDArray[np.float32]
 
 
 class _Part(NamedTuple):
@@ -82,19 +88,16 @@ def learn(rows: Vectors) -> Steps:
     for part in parts:
         own = _columns(rows, part)
         means[part.subs, :, : part.width], stretches[part.subs] = _k_means(own, part.width)
-    return Steps(means, stretches)
+    steps = Steps(means, stretches, np.zeros(STEPS, np.float32))
+    _, lacking = _coded(rows, steps)
+    shortest, longest = np.quantile(lacking, (1 - _HARDLY_ANY, _HARDLY_ANY))
+    return steps._replace(lacks=np.append(0, np.linspace(shortest, longest, STEPS - 1)).astype(np.float32))
 
 
 def coded(rows: Vectors, steps: Steps) -> Codes:
-    """The half bytes of rows (n, kept), one in each byte (n, subs); the last of each row says that there is one."""
-    fine, parts = _laid_out(rows.shape[1])
-    codes = np.zeros((len(rows), len(steps.means)), np.uint8)
-    codes[:, :fine] = _nearest(rows[:, :fine], steps.means[:fine, :, :1])
-    left = rows[:, :fine] - steps.means[np.arange(fine), codes[:, :fine], 0]
-    codes[:, fine : 2 * fine] = _nearest(left, steps.means[fine : 2 * fine, :, :1])
-    for part in parts:
-        codes[:, part.subs] = _nearest(_columns(rows, part), steps.means[part.subs, :, : part.width])
-    codes[:, -1] = 1
+    """The half bytes of rows (n, kept), one in each byte (n, subs); the last of each row says how much it lacks."""
+    codes, lacking = _coded(rows, steps)
+    codes[:, -1] = 1 + np.searchsorted(steps.lacks[1:-1], lacking)
     return codes
 
 
@@ -109,16 +112,19 @@ def places(kept: int) -> NDArray[np.intp]:
     return found
 
 
-def tables(vector: Vectors, steps: Steps, held: NDArray[np.intp]) -> tuple[NDArray[np.float32], float]:
+def tables(
+    vector: Vectors, steps: Steps, held: NDArray[np.intp], along: float = 0.0
+) -> tuple[NDArray[np.float32], float]:
     """What each step adds to the product with a vector (kept,): float32 (subs, 16), and what is to be taken off again.
 
     That is what the last half byte of every row adds. faiss's kernel cannot tell a row that scores least from none, and
-    blocks are filled up with rows that have a zero there instead. `held` is `places`.
+    blocks are filled up with rows that have a zero there instead. It also adds what the row's code lacks, as if that
+    had the cosine `along` with the vector. `held` is `places`.
     """
     parts = np.append(vector, np.float32(0))[held] * steps.stretches[:, np.newaxis]
     table: NDArray[np.float32] = np.matmul(steps.means, parts[:, :, np.newaxis])[:, :, 0]
     present = max(float((table.max(axis=1) - table.min(axis=1)).max()), 1e-6)
-    table[-1, 1:] = present
+    table[-1, 1:] = present + along * np.linalg.norm(vector) * steps.lacks[1:]
     return table, present
 
 
@@ -127,6 +133,25 @@ def packed(codes: Codes) -> Codes:
     blocks = codes.reshape(-1, BLOCK, codes.shape[1]).transpose(0, 2, 1)
     both = blocks[:, :, _IN_REGISTER] | blocks[:, :, _IN_REGISTER + BLOCK // 2] << 4
     return np.ascontiguousarray(both).reshape(len(blocks), -1)
+
+
+def _coded(rows: Vectors, steps: Steps) -> tuple[Codes, NDArray[np.float32]]:
+    """The half bytes but the last (n, subs), and how long the part of each row is that they lack (n,).
+
+    That is not the same for all: of what stands out of its cell it is several times as much, since it lies beyond what
+    the steps reach. A rare thing is of that kind, and the word that finds it points there.
+    """
+    fine, parts = _laid_out(rows.shape[1])
+    codes = np.zeros((len(rows), len(steps.means)), np.uint8)
+    left = np.array(rows, np.float32)
+    for subs in (slice(fine), slice(fine, 2 * fine)):
+        codes[:, subs], decoded = _nearest(left[:, :fine], steps.means[subs, :, :1])
+        left[:, :fine] -= decoded
+    for part in parts:
+        codes[:, part.subs], decoded = _nearest(_columns(rows, part), steps.means[part.subs, :, : part.width])
+        stretched = decoded * np.repeat(steps.stretches[part.subs], part.width)
+        left[:, part.dims] -= stretched[:, : len(rows[0, part.dims])]
+    return codes, np.sqrt(np.einsum("ij,ij->i", left, left))
 
 
 def _laid_out(kept: int) -> tuple[int, list[_Part]]:
@@ -194,15 +219,18 @@ def _k_means(rows: Vectors, width: int) -> tuple[NDArray[np.float32], NDArray[np
     return faiss.vector_to_array(quantizer.centroids).reshape(subs, STEPS, width), stretches
 
 
-def _nearest(rows: Vectors, means: NDArray[np.float32]) -> Codes:
-    """The numbers of the nearest means, of each sub-quantizer: (n, subs)."""
+def _nearest(rows: Vectors, means: NDArray[np.float32]) -> tuple[Codes, Vectors]:
+    """The numbers of the nearest means, of each sub-quantizer (n, subs), and those means side by side."""
     import faiss
 
     subs, _, width = means.shape
-    if width == 1:  # faiss compares pairs six times as fast as single numbers
+    paired = width == 1  # faiss compares pairs six times as fast as single numbers
+    if paired:
         rows, means = (np.stack([one, np.zeros_like(one)], axis=-1) for one in (rows, means[:, :, 0]))
         rows, width = rows.reshape(len(rows), -1), 2
     quantizer = faiss.ProductQuantizer(subs * width, subs, 4)
     faiss.copy_array_to_vector(np.ascontiguousarray(means).ravel(), quantizer.centroids)
-    pairs = quantizer.compute_codes(np.ascontiguousarray(rows))
-    return np.stack([pairs & (STEPS - 1), pairs >> 4], axis=2).reshape(len(rows), -1)[:, :subs]
+    both = quantizer.compute_codes(np.ascontiguousarray(rows))
+    decoded = quantizer.decode(both)
+    codes = np.stack([both & (STEPS - 1), both >> 4], axis=2).reshape(len(rows), -1)[:, :subs]
+    return codes, decoded[:, ::2] if paired else decoded

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from archive.verified import Verified
 
 MAGIC = b"ARCHSHRD"
-VERSION = 4
+VERSION = 5
 """Versions before differ in what clustered shards hold; their flat ones are the same."""
 
 TRAINING_MAGIC = b"ARCHCELL"
@@ -99,7 +99,7 @@ class Training(NamedTuple):
     middles  (cells, kept): the mean of what is coded, of the vectors of each cell; a vector belongs to the nearest by
              its first dimensions, as many as there are spreads of
     spreads  (cells, near): the variance of those dimensions
-    means, stretches  (subs, 16, 8) and (subs,): the steps of the codes, see `archive.indexes.codes`
+    means, stretches, lacks  (subs, 16, 8), (subs,) and (16,): see `archive.indexes.codes.Steps`
     """
 
     mean: NDArray[np.float32]
@@ -109,11 +109,12 @@ class Training(NamedTuple):
     spreads: Vectors
     means: NDArray[np.float32]
     stretches: NDArray[np.float32]
+    lacks: NDArray[np.float32]
 
     @property
     def steps(self) -> Steps:
         """What the half bytes of the codes stand for."""
-        return Steps(self.means, self.stretches)
+        return Steps(self.means, self.stretches, self.lacks)
 
 
 class Lesson(NamedTuple):
@@ -245,7 +246,8 @@ def _parse_training(name: str, content: mmap.mmap, dim: int) -> StoredTraining |
     _, version, its_dim, kept, near, cells, subs, *lesson = _TRAINING_HEADER.unpack_from(content)
     if (version, its_dim) != (VERSION, dim):
         return None
-    shapes = [(dim,), (kept, dim), (kept, dim), (cells, kept), (cells, near), (subs, STEPS, WIDEST), (subs,)]
+    of_codes = [(subs, STEPS, WIDEST), (subs,), (STEPS,)]
+    shapes = [(dim,), (kept, dim), (kept, dim), (cells, kept), (cells, near), *of_codes]
     parts, place = [], _TRAINING_HEADER.size
     for shape in shapes:
         count = int(np.prod(shape))

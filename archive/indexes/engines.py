@@ -14,7 +14,7 @@ import numpy as np
 
 from archive.indexes import codes
 from archive.indexes.rows import CHUNK, floats
-from archive.indexes.training import Grouped
+from archive.indexes.training import cells_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Found = tuple[NDArray[np.int64], NDArray[np.float32]]
 
-FIRST_CELLS = 64
+FIRST_CELLS = 16
 """Cells that are read before it is asked which others can matter."""
 
 REACH = 1.3
@@ -36,9 +36,6 @@ found.
 
 FAR_REACH = 3.0
 """The same where all rows are looked for that score so much, however few of them a cell holds."""
-
-REFINED = 512
-"""Cells whose middle is multiplied whole before it is asked what they can hold; of others the first dimensions are."""
 
 _IN_ONE_LIST = 11
 """faiss's way of searching, list by list for one query, that keeps many results."""
@@ -53,43 +50,40 @@ class Cells:
 
     def __init__(self, training: Training) -> None:
         self._training = training
-        self._near = training.spreads.shape[1]
-        self._leading = np.concatenate([training.middles[:, : self._near], np.sqrt(training.spreads)], axis=1)
-        self._rest = training.middles[:, self._near :]
+        self._deviations = np.sqrt(training.spreads)
         self._places = codes.places(len(training.codes))
 
-    def ask(self, query: Vectors, reach: float = REACH) -> Asked:
-        """The query as the coded rows see it, and what each cell can hold."""
+    def ask(self, query: Vectors, reach: float = REACH, along: float = 0.0) -> Asked:
+        """The query as the coded rows see it, and what each cell can hold.
+
+        What the codes of rows lack is added as if it had that cosine with the query.
+        """
         training = self._training
         vector = training.asks @ query[0]
-        leading, rest = vector[: self._near], vector[self._near :]
-        base = float(query[0] @ training.mean)
-        heights = self._leading @ np.concatenate([leading, reach * np.abs(leading)]) + np.float32(base)
-        refined = _highest(heights, REFINED)
-        heights[refined] += self._rest[refined] @ rest
-        table, present = codes.tables(vector, training.steps, self._places)
-        return Asked(vector, table, base - present, training.middles, heights)
+        table, present = codes.tables(vector, training.steps, self._places, along)
+        lacking = float(table[-1, 1]) - present
+        middles = training.middles @ vector + np.float32(query[0] @ training.mean)
+        heights = middles + reach * (self._deviations @ np.abs(vector[: self._deviations.shape[1]]))
+        return Asked(table, middles - np.float32(present), heights, lacking)
 
 
 class Asked(NamedTuple):
     """A query over cells.
 
-    vector   float32 (kept,): what is multiplied with middles
     table    float32 (subs, 16): what each step of the codes adds
-    base     what a row at the mean of all scores, without what the table adds for being there
-    middles  float32 (cells, kept)
+    near     float32 (cells,): what a row at the middle of each scores, without what the table adds for being there
     heights  float32 (cells,): how high the best row of each is taken to score
+    lacking  how much is added at the least for what the codes of a row lack
     """
 
-    vector: NDArray[np.float32]
     table: NDArray[np.float32]
-    base: float
-    middles: Vectors
+    near: NDArray[np.float32]
     heights: NDArray[np.float32]
+    lacking: float
 
     def all(self) -> SomeCells:
         """Every cell."""
-        return SomeCells(np.arange(len(self.heights)), self.middles @ self.vector + np.float32(self.base))
+        return SomeCells(np.arange(len(self.near)), self.near)
 
     def first(self) -> SomeCells:
         """The cells that can hold the best."""
@@ -102,7 +96,7 @@ class Asked(NamedTuple):
         return self._some(np.flatnonzero(reaching))
 
     def _some(self, numbers: NDArray[np.int64]) -> SomeCells:
-        return SomeCells(numbers, self.middles[numbers] @ self.vector + np.float32(self.base))
+        return SomeCells(numbers, self.near[numbers])
 
 
 class SomeCells(NamedTuple):
@@ -280,14 +274,14 @@ def _selector(wanted: NDArray[np.bool_] | None) -> Any:  # noqa: ANN401
 def _coded(vectors: Vectors | Halves, training: Training) -> tuple[codes.Codes, NDArray[np.int64]]:
     """The half bytes of each vector, and its cell."""
     near = training.spreads.shape[1]
-    places = Grouped(training.middles[:, :near])
+    leading = np.ascontiguousarray(training.middles[:, :near])
     centre = training.codes @ training.mean
     middles = training.middles + centre
     rows = np.empty((len(vectors), len(training.means)), np.uint8)
     owners = np.empty(len(vectors), np.int64)
     for start in range(0, len(vectors), CHUNK):
         projected: Vectors = floats(vectors[start : start + CHUNK]) @ training.codes.T
-        owners[start : start + CHUNK] = places.nearest(projected[:, :near] - centre[:near])
+        owners[start : start + CHUNK] = cells_of(projected[:, :near] - centre[:near], leading)
         for begin in range(0, len(projected), _CODED_AT_ONCE):
             some = projected[begin : begin + _CODED_AT_ONCE]
             own = slice(start + begin, start + begin + len(some))

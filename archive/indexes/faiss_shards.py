@@ -51,15 +51,20 @@ DEPTH = 48
 EXACT_BELOW = 16_384
 """Where a filter leaves fewer rows of the clustered shards, all their stored vectors are compared."""
 
-HALVES_NEARNESS = 0.001
-CODES_NEARNESS = 0.06
-"""How far scores are off. Codes put what stands out too low: of 7,142 segments of a million made-up ones that clear the
-bar for 29 words, 8 of a hundred are further off (12 than 0.04; 4 than 0.08, which names a quarter more photos in vain).
+NEARNESS = 0.001
+"""How far scores of halves are off."""
+
+ALONG = 0.28
+"""The cosine that a query may have with what a row's code lacks, and the row is still named for all that it can score.
+
+Of 8,034 segments of a million made-up ones that clear the bar for 29 words, codes then miss one of two hundred, and
+name one and a half times as many in vain; .2 misses seven times as many. To take all codes for equally far off, which
+names as many, misses one of thirty: rare things are those that codes lack most of.
 """
 
-WHOLE_BELOW = 1 << 22
-"""Rows of clustered shards up to which all codes are looked through for what scores so much: a million take some 10 ms.
-Where only likely cells are read, twice as many are missed: what is rare lies far out in the cells of what is common.
+WHOLE_BELOW = 1 << 24
+"""Rows of clustered shards up to which all codes are looked through for what scores so much: a million take some 5 ms.
+Where only likely cells are read, more are missed: what is rare lies far out in the cells of what is common.
 """
 
 WORN_AT = 0.9
@@ -136,8 +141,8 @@ class FaissIndex:
 
     @property
     def nearness(self) -> float:
-        """How far the codes of clustered shards, or the halves of flat ones, may be off."""
-        return CODES_NEARNESS if any(one.is_clustered for one in self._healthy()) else HALVES_NEARNESS
+        """How far scores are off; of clustered shards the most that a row can score is told."""
+        return NEARNESS
 
     @property
     def broken(self) -> list[Shard]:
@@ -200,7 +205,7 @@ class FaissIndex:
         photos: Ids | None = None,
         wearers: Sequence[int] | None = None,
     ) -> Reached:
-        """The segments that score so much, and some of the nearest; the codes of clustered shards decide alone.
+        """The segments that score so much, and some of the nearest; of clustered shards those whose codes allow it.
 
         Of few rows (`WHOLE_BELOW`) all codes are looked through, of more those of the cells that are likely to matter.
         """
@@ -279,8 +284,11 @@ class FaissIndex:
             count *= 4
 
     def _coded(self, shards: Sequence[_Wanted], query: Vectors, least: float, limit: int) -> Scored:
-        """The rows of clustered shards that score so much by their codes, and the nearest few of the cells read."""
-        asked = self._shared_cells(shards).ask(query, engines.FAR_REACH)
+        """The rows of clustered shards that can score so much by their codes, and the likeliest few of the cells read.
+
+        They come with the most that they can score.
+        """
+        asked = self._shared_cells(shards).ask(query, engines.FAR_REACH, ALONG)
 
         def reaching(cells: engines.SomeCells) -> Scored:
             return growing(lambda count: _read(shards, asked, cells, count), least, limit)
@@ -289,7 +297,7 @@ class FaissIndex:
             return reaching(asked.all())
         first = asked.first()
         found = reaching(first)
-        bar = min(least, _ranked(found[1], FEW))
+        bar = min(least, _ranked(found[1], FEW)) - asked.lacking
         return _joined([found, reaching(asked.others(bar, first))])
 
     def _candidates(

@@ -23,6 +23,11 @@ CHUNK = 16_384
 FEW = 1024
 """Segments that are told of the nearest, however low they score."""
 
+_AT_FIRST, _TIMES_MORE = 4096, 16
+"""Segments that are looked for at first, and so many times as many where all of those reach the score: a few more cost
+little, and to look once more as much as the first time.
+"""
+
 UNIT_TOLERANCE = 1e-3
 """How far from 1 a row's length may be; a unit row that was stored as float16 stays well inside."""
 
@@ -103,12 +108,13 @@ def growing(ask: Callable[[int], Scored], least: float, limit: int) -> Scored:
 
     `ask` tells so many of the nearest. It is asked for ever more, since most are answered by the first few.
     """
-    count = min(FEW, limit)
+    count = min(_AT_FIRST, limit)
     while True:
         ids, scores = ask(count)
         if count >= limit or len(ids) < count or scores[-1] < least:
-            return ids, scores
-        count = min(4 * count, limit)
+            wanted = max(FEW, int(np.count_nonzero(scores >= least)))
+            return ids[:wanted], scores[:wanted]
+        count = min(_TIMES_MORE * count, limit)
 
 
 def matches(ids: Ids, scores: NDArray[np.float32]) -> list[Match]:

@@ -27,26 +27,21 @@ if TYPE_CHECKING:
 NEAR = 64
 """Dimensions in which a vector's cell is looked for: the first, which hold most of what words ask about."""
 
-MOST_CELLS = 16_384
 SAMPLE = 262_144
 """Rows that are learned from at the most."""
 
 CODED_SAMPLE = 16_384
 """Rows that the steps of the codes are learned from."""
 
-ROWS_PER_CELL = 16
+ROWS_PER_CELL = 256
+"""At a million vectors, sixteen times as many cells give the same answers, hold their rows in blocks that are half
+empty, and take two to three times as long: to begin with a cell costs the kernel as much as some eighty rows.
+"""
 FEWEST_IN_CELL = 8
 """A cell of fewer rows is dropped, so that no mean that outlives a forgotten photo is nearly its vector."""
 
 FEWEST_WORDS = 64
 """Fewer say nothing about what is asked; then every direction counts the same."""
-
-_GROUPS_LOOKED_IN = 12
-"""Groups of cells, the nearest to a row, in which its cell is looked for: 99 % of rows get their nearest cell.
-
-With 8 it is 98 %, and one more of a hundred true best lies in a cell that is not read; with all it takes five times as
-long.
-"""
 
 _RIDGE = 0.02
 _ITERATIONS = 6
@@ -60,66 +55,25 @@ def train(vectors: Vectors | Halves, words: Vectors) -> Training:
     centred = sample - mean
     codes, asks = _balanced(_moment(centred), _asked(words, sample.shape[1]))
     coded = np.ascontiguousarray(centred @ codes.T, np.float32)
-    cells = Grouped(_centres(np.ascontiguousarray(coded[:, :NEAR])))
-    owners = cells.nearest(coded)
-    middles = _means(coded, owners, len(cells))
-    leading = coded[:, : cells.near]
-    spreads = np.maximum(_means(leading**2, owners, len(cells)) - middles[:, : cells.near] ** 2, 0)
+    leading = np.ascontiguousarray(coded[:, :NEAR])
+    centres = _centres(leading)
+    owners = cells_of(leading, centres)
+    middles = _means(coded, owners, len(centres))
+    spreads = np.maximum(_means(leading**2, owners, len(centres)) - middles[:, : leading.shape[1]] ** 2, 0)
     some = _some(len(coded), CODED_SAMPLE)
     steps = learn(coded[some] - middles[owners[some]])
     parts = (mean, codes, asks, middles, spreads, *steps)
     return Training(*(np.ascontiguousarray(part, np.float32) for part in parts))
 
 
-class Grouped:
-    """Cells in groups of neighbours, so that a row need not be compared with each.
-
-    `centres` (cells, near): a row belongs to the nearest by its first dimensions.
-    """
-
-    def __init__(self, centres: Vectors) -> None:
-        count = max(1, round(len(centres) ** 0.5))
-        self._groups = _clustered(centres, count) if count > 1 else centres[:1]
-        grouped = _nearest(centres, self._groups)
-        self._members = np.argsort(grouped, kind="stable")
-        self._edges = np.searchsorted(grouped[self._members], np.arange(len(self._groups) + 1))
-        self._centres = np.ascontiguousarray(centres[self._members])
-        self._halves = np.einsum("ij,ij->i", self._centres, self._centres) / 2
-
-    def __len__(self) -> int:
-        return len(self._centres)
-
-    @property
-    def near(self) -> int:
-        """Dimensions that are looked at."""
-        return int(self._centres.shape[1])
-
-    def nearest(self, coded: Vectors) -> NDArray[np.int64]:
-        """The number of the nearest centre, for each row; for one of a hundred, of one that is nearly so."""
-        owners = np.empty(len(coded), np.int64)
-        for start in range(0, len(coded), CHUNK):
-            rows = np.ascontiguousarray(coded[start : start + CHUNK, : self.near])
-            owners[start : start + CHUNK] = self._members[self._places(rows)]
-        return owners
-
-    def _places(self, rows: Vectors) -> NDArray[np.int64]:
-        """The nearest of the centres in their grouped order."""
-        looked_in = min(_GROUPS_LOOKED_IN, len(self._groups))
-        groups = np.argpartition(_heights(rows, self._groups), -looked_in, axis=1)[:, -looked_in:].ravel()
-        order = np.argsort(groups, kind="stable")
-        looking = order // looked_in
-        begins = np.searchsorted(groups[order], np.arange(len(self._groups) + 1))
-        best, places = np.full(len(rows), -np.inf, np.float32), np.zeros(len(rows), np.int64)
-        for group in range(len(self._groups)):
-            which, members = looking[begins[group] : begins[group + 1]], slice(*self._edges[group : group + 2])
-            if not len(which) or members.start == members.stop:
-                continue
-            found = rows[which] @ self._centres[members].T - self._halves[members]
-            highest = found.argmax(axis=1)
-            height = found[np.arange(len(which)), highest]
-            better = height > best[which]
-            best[which[better]], places[which[better]] = height[better], highest[better] + members.start
-        return places
+def cells_of(coded: Vectors, centres: Vectors) -> NDArray[np.int64]:
+    """The number of the nearest centre (cells, near), for each row; it is looked for by a row's first dimensions."""
+    halves = np.einsum("ij,ij->i", centres, centres) / 2
+    owners = np.empty(len(coded), np.int64)
+    for start in range(0, len(coded), CHUNK):
+        rows = coded[start : start + CHUNK, : centres.shape[1]]
+        owners[start : start + CHUNK] = (rows @ centres.T - halves).argmax(axis=1)
+    return owners
 
 
 def _balanced(covariance: Square, asked: Square) -> tuple[Square, Square]:
@@ -150,43 +104,23 @@ def _moment(rows: Vectors) -> Square:
 
 
 def _centres(placed: Vectors) -> Vectors:
-    """Means of so many neighbours: k-means, each round of which looks for a row's cell in the nearest groups only."""
-    count = max(1, min(MOST_CELLS, len(placed) // ROWS_PER_CELL))
-    centres = placed[np.sort(np.random.default_rng(_SEED).choice(len(placed), count, replace=False))]
-    for _ in range(_ITERATIONS):
-        owners = Grouped(centres).nearest(placed)
-        held = np.bincount(owners, minlength=count) > 0
-        centres = np.where(held[:, np.newaxis], _means(placed, owners, count), centres)
-    sizes = np.bincount(Grouped(centres).nearest(placed), minlength=count)
-    enough: Vectors = centres[sizes >= min(FEWEST_IN_CELL, sizes.max())]
-    return enough
-
-
-def _clustered(rows: Vectors, count: int) -> Vectors:
+    """Means of so many neighbours."""
     import faiss
 
+    cells = max(1, len(placed) // ROWS_PER_CELL)
     clusters = faiss.Kmeans(
-        rows.shape[1],
-        count,
+        placed.shape[1],
+        cells,
         niter=_ITERATIONS,
         seed=_SEED,
         min_points_per_centroid=1,
-        max_points_per_centroid=len(rows),
+        max_points_per_centroid=len(placed),
     )
-    clusters.train(np.ascontiguousarray(rows))
+    clusters.train(placed)
     centres: Vectors = clusters.centroids
-    return centres
-
-
-def _nearest(rows: Vectors, centres: Vectors) -> NDArray[np.int64]:
-    nearest: NDArray[np.int64] = _heights(rows, centres).argmax(axis=1)
-    return nearest
-
-
-def _heights(rows: Vectors, centres: Vectors) -> Vectors:
-    """How near each row is to each centre: the nearest stands highest."""
-    heights: Vectors = rows @ centres.T - np.einsum("ij,ij->i", centres, centres) / 2
-    return heights
+    sizes = np.bincount(cells_of(placed, centres), minlength=cells)
+    enough: Vectors = centres[sizes >= min(FEWEST_IN_CELL, sizes.max())]
+    return enough
 
 
 def _means(rows: Vectors, owners: NDArray[np.int64], cells: int) -> Vectors:

@@ -173,6 +173,7 @@ class VectorIndexContract:
 
     def test_all_segments_that_reach_a_score_are_named_best_first(self, new_index: NewIndex) -> None:
         index, ids, pictures, words = in_three_shards(new_index)
+        more: list[float] = []
         for word in words[:20, None]:
             true = dict(by_hand(ids, pictures, word, len(ids)))
             for least in np.quantile(list(true.values()), [0.5, 0.9, 0.99, 0.999]).tolist():
@@ -182,8 +183,9 @@ class VectorIndexContract:
                 assert len(named) == len(found.segments)
                 assert len(reaching - named) <= (0 if self.exact else 0.02 * len(reaching))
                 assert (np.diff(found.scores) <= 0).all()
-                off = np.abs(found.scores - np.array([true[segment] for segment in found.segments.tolist()]))
-                assert np.mean(off <= index.nearness) >= (1.0 if self.exact else 0.95)
+                more += (np.array([true[segment] for segment in found.segments.tolist()]) - found.scores).tolist()
+        assert np.mean(np.array(more) <= index.nearness) >= (1.0 if self.exact else 0.97)
+        assert np.mean(more) > -0.05
 
     def test_where_nothing_reaches_a_score_the_nearest_few_are_named(self, new_index: NewIndex) -> None:
         index, ids, pictures, words = in_three_shards(new_index)
