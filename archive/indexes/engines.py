@@ -34,9 +34,6 @@ the root of their squares would want half as many cells again to be read. Cells 
 found.
 """
 
-FAR_REACH = 3.0
-"""The same where all rows are looked for that score so much, however few of them a cell holds."""
-
 _IN_ONE_LIST = 11
 """faiss's way of searching, list by list for one query, that keeps many results."""
 
@@ -53,7 +50,7 @@ class Cells:
         self._deviations = np.sqrt(training.spreads)
         self._places = codes.places(len(training.codes))
 
-    def ask(self, query: Vectors, reach: float = REACH, along: float = 0.0) -> Asked:
+    def ask(self, query: Vectors, along: float = 0.0) -> Asked:
         """The query as the coded rows see it, and what each cell can hold.
 
         What the codes of rows lack is added as if it had that cosine with the query.
@@ -61,10 +58,9 @@ class Cells:
         training = self._training
         vector = training.asks @ query[0]
         table, present = codes.tables(vector, training.steps, self._places, along)
-        lacking = float(table[-1, 1]) - present
         middles = training.middles @ vector + np.float32(query[0] @ training.mean)
-        heights = middles + reach * (self._deviations @ np.abs(vector[: self._deviations.shape[1]]))
-        return Asked(table, middles - np.float32(present), heights, lacking)
+        heights = middles + REACH * (self._deviations @ np.abs(vector[: self._deviations.shape[1]]))
+        return Asked(table, middles - np.float32(present), heights)
 
 
 class Asked(NamedTuple):
@@ -73,13 +69,11 @@ class Asked(NamedTuple):
     table    float32 (subs, 16): what each step of the codes adds
     near     float32 (cells,): what a row at the middle of each scores, without what the table adds for being there
     heights  float32 (cells,): how high the best row of each is taken to score
-    lacking  how much is added at the least for what the codes of a row lack
     """
 
     table: NDArray[np.float32]
     near: NDArray[np.float32]
     heights: NDArray[np.float32]
-    lacking: float
 
     def all(self) -> SomeCells:
         """Every cell."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from copy import copy
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -11,7 +12,7 @@ import numpy as np
 from archive import sealing
 from archive.disk import sync
 from archive.indexes import container, engines
-from archive.indexes.rows import FEW, belonging_to, checked, checked_query, growing, matches, nearest
+from archive.indexes.rows import belonging_to, checked, checked_query, growing, joined, matches, nearest, ranked
 from archive.indexes.training import train
 from archive.types import Reached, Shard
 
@@ -62,10 +63,8 @@ name one and a half times as many in vain; .2 misses seven times as many. To tak
 names as many, misses one of thirty: rare things are those that codes lack most of.
 """
 
-WHOLE_BELOW = 1 << 24
-"""Rows of clustered shards up to which all codes are looked through for what scores so much: a million take some 5 ms.
-Where only likely cells are read, more are missed: what is rare lies far out in the cells of what is common.
-"""
+SIDE_BY_SIDE_FROM = 4
+"""Clustered shards from which several are read at once."""
 
 WORN_AT = 0.9
 """A training is learned anew once less than this share of its rows is still in the archive."""
@@ -194,7 +193,7 @@ class FaissIndex:
         flat, clustered = self._wanted(photos)
         exact = _flat(flat, query, limit)
         if clustered:
-            exact = nearest(*_joined([exact, self._clustered(clustered, query, limit, exact[1])]), limit)
+            exact = nearest(*joined([exact, self._clustered(clustered, query, limit, exact[1])]), limit)
         return matches(*exact)
 
     def reaching(
@@ -205,17 +204,14 @@ class FaissIndex:
         photos: Ids | None = None,
         wearers: Sequence[int] | None = None,
     ) -> Reached:
-        """The segments that score so much, and some of the nearest; of clustered shards those whose codes allow it.
-
-        Of few rows (`WHOLE_BELOW`) all codes are looked through, of more those of the cells that are likely to matter.
-        """
+        """The segments that score so much, and some of the nearest; of clustered shards those whose codes allow it."""
         query = checked_query(vector, self._dim)
         if limit <= 0:
-            return Reached(*_joined([]))
+            return Reached(*joined([]))
         flat, clustered = self._wanted(photos)
         found = growing(lambda count: _flat(flat, query, count), least, limit)
         if clustered:
-            found = nearest(*_joined([found, self._coded(clustered, query, least, limit)]), limit)
+            found = nearest(*joined([found, self._coded(clustered, query, least, limit)]), limit)
         return Reached(*found)
 
     def sweep(self, keep: Collection[str]) -> list[str]:
@@ -284,21 +280,13 @@ class FaissIndex:
             count *= 4
 
     def _coded(self, shards: Sequence[_Wanted], query: Vectors, least: float, limit: int) -> Scored:
-        """The rows of clustered shards that can score so much by their codes, and the likeliest few of the cells read.
+        """The rows of clustered shards that can score so much by their codes, and some of the likeliest.
 
-        They come with the most that they can score.
+        They come with the most that they can score. All codes are looked through, a million in some 5 ms: what is rare
+        lies far out in the cells of what is common, and no bound on cells tells where.
         """
-        asked = self._shared_cells(shards).ask(query, engines.FAR_REACH, ALONG)
-
-        def reaching(cells: engines.SomeCells) -> Scored:
-            return growing(lambda count: _read(shards, asked, cells, count), least, limit)
-
-        if sum(len(opened.content.ids) for opened, _ in shards) <= WHOLE_BELOW:
-            return reaching(asked.all())
-        first = asked.first()
-        found = reaching(first)
-        bar = min(least, _ranked(found[1], FEW)) - asked.lacking
-        return _joined([found, reaching(asked.others(bar, first))])
+        asked = self._shared_cells(shards).ask(query, ALONG)
+        return growing(lambda count: _read(shards, asked, asked.all(), count), least, limit)
 
     def _candidates(
         self,
@@ -312,10 +300,10 @@ class FaissIndex:
         asked = self._shared_cells(shards).ask(query)
         cells = asked.first()
         first = _read(shards, asked, cells, count)
-        bar = _ranked(np.concatenate((first[1], flat_scores)), max(fewest // 2, DEPTH))
+        bar = ranked(np.concatenate((first[1], flat_scores)), max(fewest // 2, DEPTH))
         if len(first[0]) < count > fewest:
             bar = -np.inf
-        return nearest(*_joined([first, _read(shards, asked, asked.others(bar, cells), count)]), count)
+        return nearest(*joined([first, _read(shards, asked, asked.others(bar, cells), count)]), count)
 
     def _shared_cells(self, shards: Sequence[_Wanted]) -> engines.Cells:
         return self._cells[shards[0][0].content.training.hex()]
@@ -382,24 +370,24 @@ def _compared(ids: Ids, stored: Stored, query: Vectors, limit: int) -> Scored:
 def _best(found: Iterable[tuple[_Opened, engines.Found]], limit: int) -> Scored:
     """The `limit` best of what several shards found, best first."""
     parts = [(opened.content.ids[rows], scores) for opened, (rows, scores) in found]
-    return nearest(*_joined(parts), limit)
+    return nearest(*joined(parts), limit)
 
 
 def _read(shards: Sequence[_Wanted], asked: engines.Asked, cells: engines.SomeCells, count: int) -> Scored:
     """The rows of some cells of clustered shards that score best by their codes."""
-    return _best(((one, engines.read_cells(one.engine, asked, cells, count, rows)) for one, rows in shards), count)
+
+    def read(wanted: _Wanted) -> tuple[_Opened, engines.Found]:
+        opened, rows = wanted
+        return opened, engines.read_cells(opened.engine, asked, cells, count, rows)
+
+    if len(shards) < SIDE_BY_SIDE_FROM:
+        return _best(map(read, shards), count)
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(os.cpu_count()) as threads:  # faiss lets go of Python's lock
+        return _best(threads.map(read, shards), count)
 
 
 def _flat(shards: Sequence[_Wanted], query: Vectors, limit: int) -> Scored:
     """The nearest rows of flat shards, best first."""
     return _best(((opened, engines.search(opened.engine, query, limit, rows)) for opened, rows in shards), limit)
-
-
-def _joined(parts: Sequence[Scored]) -> Scored:
-    ids = np.concatenate([np.empty(0, np.int64), *(ids for ids, _ in parts)])
-    return ids, np.concatenate([np.empty(0, np.float32), *(scores for _, scores in parts)])
-
-
-def _ranked(scores: NDArray[np.float32], place: int) -> float:
-    """The score at that place from the best, below every score while there are fewer."""
-    return -np.inf if len(scores) < place else float(np.partition(scores, -place)[-place])

@@ -9,7 +9,7 @@ import numpy as np
 from archive.types import ORDINAL_BITS, Match
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -101,6 +101,17 @@ def nearest(ids: Ids, scores: NDArray[np.float32], limit: int) -> Scored:
         ids, scores = ids[reaching], scores[reaching]
     order = np.lexsort((ids, -scores))[:limit]
     return ids[order], scores[order]
+
+
+def joined(parts: Sequence[Scored]) -> Scored:
+    """The rows of several searches, one after another."""
+    ids = np.concatenate([np.empty(0, np.int64), *(ids for ids, _ in parts)])
+    return ids, np.concatenate([np.empty(0, np.float32), *(scores for _, scores in parts)])
+
+
+def ranked(scores: NDArray[np.float32], place: int) -> float:
+    """The score at that place from the best, below every score while there are fewer."""
+    return -np.inf if len(scores) < place else float(np.partition(scores, -place)[-place])
 
 
 def growing(ask: Callable[[int], Scored], least: float, limit: int) -> Scored:

@@ -63,7 +63,6 @@ class TestCodesDecideWhichAreCompared(VectorIndexContract):
     @pytest.fixture
     def new_index(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> NewIndex:
         monkeypatch.setattr(faiss_shards, "EXACT_BELOW", 0)
-        monkeypatch.setattr(faiss_shards, "WHOLE_BELOW", 0)
         return lambda dim: StoredIndex(tmp_path / "index", dim, ivf_at=1)
 
 
@@ -716,11 +715,22 @@ def test_a_time_range_loses_no_hit_for_the_photos_in_it_that_were_forgotten(
     finds()
 
 
-def test_a_filter_to_photos_far_from_what_is_asked_for_names_the_nearest_of_them(
+def test_several_shards_read_at_once_name_what_they_do_one_after_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engines, "FIRST_CELLS", 1)
-    monkeypatch.setattr(faiss_shards, "WHOLE_BELOW", 0)
+    index, _ = many(tmp_path, shards=5)
+    word = random_rows(1, 32, seed=3)
+    found = []
+    for least_shards in (1, 100):
+        monkeypatch.setattr(faiss_shards, "SIDE_BY_SIDE_FROM", least_shards)
+        found.append((index.reaching(word, 0.3, 1_000), index.search(word, 20)))
+    (side_by_side, nearest), (in_turn, same) = found
+    assert np.array_equal(side_by_side.segments, in_turn.segments)
+    assert np.array_equal(side_by_side.scores, in_turn.scores)
+    assert nearest == same
+
+
+def test_a_filter_to_photos_far_from_what_is_asked_for_names_the_nearest_of_them(tmp_path: Path) -> None:
     pictures, words = clustered_rows(6_000, 32, concepts=200, seed=4)
     index, ids = StoredIndex(tmp_path, 32, ivf_at=1), segments(6_000)
     index.add(ids, pictures, (1, 1_200))
