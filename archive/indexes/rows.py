@@ -82,15 +82,14 @@ def require_unit(vectors: Vectors | Halves) -> None:
 def belonging_to(photos: Ids, ids: Ids) -> NDArray[np.bool_]:
     """Which of the segments `ids` (sorted) are segments of `photos` (sorted).
 
-    A photo's segments are neighbours in `ids`, so each photo costs two look-ups, however many segments there are.
+    A photo's segments are neighbours in `ids`, and those of photos that follow one another too, as of a time range most
+    do: each such run costs two look-ups, however many segments there are.
     """
-    starts = np.searchsorted(ids, photos << ORDINAL_BITS)
-    ends = np.searchsorted(ids, (photos + 1) << ORDINAL_BITS)
-    present = starts < ends
-    edges = np.zeros(len(ids) + 1, dtype=np.int8)
-    edges[starts[present]] += 1
-    edges[ends[present]] -= 1
-    return np.cumsum(edges[:-1], dtype=np.int8).astype(np.bool_)
+    breaks = np.flatnonzero(np.diff(photos) != 1)
+    firsts, lasts = photos[np.append(0, breaks + 1)[: len(photos)]], photos[np.append(breaks, -1)[: len(photos)]]
+    starts, ends = (np.searchsorted(ids, edge << ORDINAL_BITS) for edge in (firsts, lasts + 1))
+    edges = np.concatenate([[0], np.stack([starts, ends], axis=1).ravel(), [len(ids)]])
+    return np.repeat(np.arange(len(edges) - 1) % 2 == 1, np.diff(edges))
 
 
 def nearest(ids: Ids, scores: NDArray[np.float32], limit: int) -> Scored:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from archive.indexes import codes, container, engines, faiss_shards, training
 from archive.indexes.faiss_shards import FaissIndex
+from archive.indexes.rows import belonging_to
 from tests.contracts.vector_index import (
     VectorIndexContract,
     by_hand,
@@ -246,6 +247,19 @@ def test_a_broken_shard_can_be_removed(tmp_path: Path) -> None:
     assert names(tmp_path) == set()
 
 
+# Filters: which rows count.
+
+
+@given(
+    photos=st.sets(st.integers(0, 40)),
+    segments_of=st.dictionaries(st.integers(0, 40), st.integers(1, 4)),
+)
+def test_the_segments_of_photos_are_those_and_no_others(photos: set[int], segments_of: dict[int, int]) -> None:
+    held = [photo << 10 | place for photo in sorted(segments_of) for place in range(segments_of[photo])]
+    wanted = belonging_to(np.array(sorted(photos), np.int64), np.array(held, np.int64))
+    assert wanted.tolist() == [segment >> 10 in photos for segment in held]
+
+
 # Cells: shared by all clustered shards, needed by none of them to be read.
 
 
@@ -286,6 +300,7 @@ import os, signal, sys
 from pathlib import Path
 import numpy as np
 from archive.indexes.faiss_shards import FaissIndex
+from archive.indexes.rows import belonging_to
 from tests.contracts.vector_index import random_rows, segments
 
 folder, call, ivf_at = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
@@ -408,6 +423,7 @@ import json, sys
 from dataclasses import asdict
 from pathlib import Path
 from archive.indexes.faiss_shards import FaissIndex
+from archive.indexes.rows import belonging_to
 from tests.contracts.vector_index import random_rows, segments
 
 index = FaissIndex(Path(sys.argv[1]), 16, ivf_at=100)
