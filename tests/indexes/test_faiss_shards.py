@@ -300,7 +300,6 @@ import os, signal, sys
 from pathlib import Path
 import numpy as np
 from archive.indexes.faiss_shards import FaissIndex
-from archive.indexes.rows import belonging_to
 from tests.contracts.vector_index import random_rows, segments
 
 folder, call, ivf_at = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
@@ -423,7 +422,6 @@ import json, sys
 from dataclasses import asdict
 from pathlib import Path
 from archive.indexes.faiss_shards import FaissIndex
-from archive.indexes.rows import belonging_to
 from tests.contracts.vector_index import random_rows, segments
 
 index = FaissIndex(Path(sys.argv[1]), 16, ivf_at=100)
