@@ -123,9 +123,11 @@ def tables(
     """
     parts = np.append(vector, np.float32(0))[held] * steps.stretches[:, np.newaxis]
     table: NDArray[np.float32] = np.matmul(steps.means, parts[:, :, np.newaxis])[:, :, 0]
-    present = max(float((table.max(axis=1) - table.min(axis=1)).max()), 1e-6)
-    table[-1, 1:] = present + along * np.linalg.norm(vector) * steps.lacks[1:]
-    return table, present
+    # The kernel rounds to steps of a 255th of the widest table, so that this one must be none of the wider.
+    present = max(float((table.max(axis=1) - table.min(axis=1)).max()) / 8, 1e-6)
+    lacking = along * float(np.linalg.norm(vector)) * steps.lacks[1:]
+    table[-1, 1:] = present + lacking - lacking[0]
+    return table, present - float(lacking[0])
 
 
 def packed(codes: Codes) -> Codes:
