@@ -33,7 +33,7 @@ class Originals:
 
     def path(self, digest: str, suffix: str) -> Path:
         """Where the original with that digest is, or would be."""
-        return Path(self.where(digest, suffix))
+        return Path(self._named(digest, suffix))
 
     def put(self, content: bytes, digest: str, suffix: str, modified: float | None) -> Path:
         """Keep a file, durably on return, with its own time of change; one that is there and whole is left alone.
@@ -95,10 +95,8 @@ class Originals:
             self.put(content, digest, suffix, modified)
 
     def where(self, digest: str, suffix: str) -> str:
-        """The same, for a person: an answer tells it of hundreds of photos, and a `Path` takes six times as long."""
-        if not is_name(digest, suffix):
-            raise ValueError(f"not a digest and a suffix: {digest!r}, {suffix!r}")
-        return f"{self._folder}{os.sep}{digest[:2]}{os.sep}{digest}{suffix}"
+        """Where a person finds it."""
+        return self._named(digest, suffix)
 
     def local(self, digest: str, suffix: str) -> Path:
         """An original as a file of this machine."""
@@ -162,6 +160,12 @@ class Originals:
         for path in self._files():
             if path.name.startswith(_UNFINISHED):
                 path.unlink()
+
+    def _named(self, digest: str, suffix: str) -> str:
+        """A path as words: an answer tells those of hundreds of photos, and a `Path` takes six times as long."""
+        if not is_name(digest, suffix):
+            raise ValueError(f"not a digest and a suffix: {digest!r}, {suffix!r}")
+        return f"{self._folder}{os.sep}{digest[:2]}{os.sep}{digest}{suffix}"
 
     def _files(self) -> Iterator[Path]:
         if not self._folder.exists():

@@ -46,6 +46,10 @@ own, and what a word finds lies far out."""
 _HARDLY_ANY = 0.999
 """Of a thousand rows one lacks more than the last half byte can say, and one less than its least."""
 
+_ROUNDED = 0.6
+"""Rounding takes less than that many steps times the root of the tables' number: two standard deviations of numbers
+that lie evenly between two steps, each of which has the root of a twelfth."""
+
 WIDEST = max(width for _, width in LAYOUT)
 _IN_REGISTER = np.array([0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15])
 """The rows of half a block in the order in which the kernel holds them."""
@@ -56,8 +60,8 @@ class Steps(NamedTuple):
 
     means      float32 (subs, 16, 8): the nearest to a row's part gives its half byte; what a part lacks is one
     stretches  float32 (subs,): how much longer than that a part is taken to be
-    lacks      float32 (16,): how long the part of a row is that its half bytes do not say. The last of them says that,
-               and with its first value that there is no row
+    lacks      float32 (16,): how long the part of a row is that its half bytes do not say, of the dimensions that are
+               coded. The last of them says that, and with its first value that there is no row
     """
 
     means: NDArray[np.float32]
@@ -113,21 +117,25 @@ def places(kept: int) -> NDArray[np.intp]:
 
 
 def tables(
-    vector: Vectors, steps: Steps, held: NDArray[np.intp], along: float = 0.0
+    vector: Vectors, steps: Steps, held: NDArray[np.intp], along: float = 0.0, apart: float = 0.0
 ) -> tuple[NDArray[np.float32], float]:
     """What each step adds to the product with a vector (kept,): float32 (subs, 16), and what is to be taken off again.
 
     That is what the last half byte of every row adds. faiss's kernel cannot tell a row that scores least from none, and
     blocks are filled up with rows that have a zero there instead. It also adds what the row's code lacks, as if that
-    had the cosine `along` with the vector. `held` is `places`.
+    had the cosine `along` with the vector, and what the kernel's rounding may take. `held` is `places`, and `apart` by
+    how much the middles of cells score more than others.
     """
     parts = np.append(vector, np.float32(0))[held] * steps.stretches[:, np.newaxis]
     table: NDArray[np.float32] = np.matmul(steps.means, parts[:, :, np.newaxis])[:, :, 0]
-    # The kernel rounds to steps of a 255th of the widest table, so that this one must be none of the wider.
-    present = max(float((table.max(axis=1) - table.min(axis=1)).max()) / 8, 1e-6)
+    # The kernel rounds to steps of a 255th of the widest table, so that this one must be none of the wider, and to a
+    # 65,535th of all that tables and cells can come to, which must leave something of it.
+    widths = table.max(axis=1) - table.min(axis=1)
+    present = max(float(widths.max()) / 8, (float(widths.sum()) + apart) / 4096, 1e-6)
     lacking = along * float(np.linalg.norm(vector)) * steps.lacks[1:]
     table[-1, 1:] = present + lacking - lacking[0]
-    return table, present - float(lacking[0])
+    rounded = _ROUNDED * float(widths.max()) / 255 * len(table) ** 0.5 if along else 0.0
+    return table, present - float(lacking[0]) - rounded
 
 
 def packed(codes: Codes) -> Codes:

@@ -11,8 +11,9 @@ A shard file, little-endian:
 
 What clustered shards share, their training, is a file named by its sha256: a header of 64 bytes (magic, version, dim,
 kept, near, cells, subs; rows, first and last pack that it was learned from), then the arrays of `Training` in their
-order, float32. Everything in it is a sum over many rows, so no photo that it was learned from can be told from it; a
-step of the codes may be the mean of few, but of eight dimensions at the most.
+order, float32. Everything in it is a sum over many rows, so no photo that it was learned from can be told from it; but
+a step of the codes may be the mean of few, of eight dimensions at the most, and the least and the most that codes lack
+may be of one row each: lengths without a direction.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """What faiss does for a shard: two kinds of index over row numbers, built once and read without a copy.
 
 flat       all rows as float16, which is how the catalog stores them: scores are exact
-clustered  rows in the cells of a training, as codes of half bytes: a search reads the cells that can hold what is
-           looked for, and scores are near. faiss's FastScan kernel reads them where they are mapped, which its own
-           files do not allow: the lists of an IndexIVFPQ hold blocks as the kernel wants them.
+clustered  rows in the cells of a training, as codes of half bytes: a search reads all cells, or those that can hold
+           what is looked for, and scores are near. faiss's FastScan kernel reads them where they are mapped, which its
+           own files do not allow: the lists of an IndexIVFPQ hold blocks as the kernel wants them.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ class Cells:
         """
         training = self._training
         vector = training.asks @ query[0]
-        table, present = codes.tables(vector, training.steps, self._places, along)
         middles = training.middles @ vector + np.float32(query[0] @ training.mean)
+        table, present = codes.tables(vector, training.steps, self._places, along, float(np.ptp(middles)))
         heights = middles + REACH * (self._deviations @ np.abs(vector[: self._deviations.shape[1]]))
         return Asked(table, middles - np.float32(present), heights)
 

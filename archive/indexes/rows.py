@@ -85,7 +85,7 @@ def belonging_to(photos: Ids, ids: Ids) -> NDArray[np.bool_]:
     A photo's segments are neighbours in `ids`, and those of photos that follow one another too, as of a time range most
     do: each such run costs two look-ups, however many segments there are.
     """
-    breaks = np.flatnonzero(np.diff(photos) != 1)
+    breaks = np.flatnonzero(np.diff(photos) > 1)
     firsts, lasts = photos[np.append(0, breaks + 1)[: len(photos)]], photos[np.append(breaks, -1)[: len(photos)]]
     starts, ends = (np.searchsorted(ids, edge << ORDINAL_BITS) for edge in (firsts, lasts + 1))
     edges = np.concatenate([[0], np.stack([starts, ends], axis=1).ravel(), [len(ids)]])

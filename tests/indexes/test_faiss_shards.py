@@ -9,7 +9,8 @@ import stat
 import subprocess
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from threading import current_thread
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 from archive.indexes import codes, container, engines, faiss_shards, training
 from archive.indexes.faiss_shards import FaissIndex
 from archive.indexes.rows import belonging_to
+from archive.scanning import LIKELY
 from tests.contracts.vector_index import (
     VectorIndexContract,
     by_hand,
@@ -467,6 +469,13 @@ def test_search_agrees_with_a_hand_made_answer_across_both_kinds(tmp_path: Path)
 # Training: learned once, told to the shards by its mark, and gone with what it was learned from.
 
 
+@pytest.fixture(autouse=True)
+def cells_as_of_millions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So many cells that only some of them are read, of a few thousand rows."""
+    monkeypatch.setattr(training, "ROWS_PER_CELL", 16)
+    monkeypatch.setattr(engines, "FIRST_CELLS", 8)
+
+
 def many(folder: Path, rows: int = 4_000, shards: int = 1) -> tuple[StoredIndex, list[Shard]]:
     """An index whose cells are many, of rows like those of pictures."""
     pictures, _ = clustered_rows(rows, 32, concepts=200, seed=4)
@@ -732,16 +741,35 @@ def test_a_time_range_loses_no_hit_for_the_photos_in_it_that_were_forgotten(
 def test_several_shards_read_at_once_name_what_they_do_one_after_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(faiss_shards, "EXACT_BELOW", 0)
     index, _ = many(tmp_path, shards=5)
     word = random_rows(1, 32, seed=3)
+    readers: list[set[str]] = []
+    read_cells = engines.read_cells
+
+    def told(*asked: Any) -> Any:  # noqa: ANN401
+        readers[-1].add(current_thread().name)
+        return read_cells(*asked)
+
+    monkeypatch.setattr(engines, "read_cells", told)
     found = []
     for least_shards in (1, 100):
         monkeypatch.setattr(faiss_shards, "SIDE_BY_SIDE_FROM", least_shards)
+        readers.append(set())
         found.append((index.reaching(word, 0.3, 1_000), index.search(word, 20)))
     (side_by_side, nearest), (in_turn, same) = found
     assert np.array_equal(side_by_side.segments, in_turn.segments)
     assert np.array_equal(side_by_side.scores, in_turn.scores)
     assert nearest == same
+    assert current_thread().name not in readers[0]
+    assert readers[1] == {current_thread().name}
+
+
+@pytest.mark.parametrize("distinct", [1, 2, 5])
+def test_rows_that_are_the_same_are_all_named(tmp_path: Path, distinct: int) -> None:
+    index, ids = FaissIndex(tmp_path, 64, ivf_at=1), segments(1_500)
+    index.add(ids, np.resize(random_rows(distinct, 64, seed=8), (1_500, 64)), (1, 300))
+    assert len(index.reaching(random_rows(1, 64, seed=9), -1.0, 3_000).segments) == 1_500
 
 
 def test_a_filter_to_photos_far_from_what_is_asked_for_names_the_nearest_of_them(tmp_path: Path) -> None:
@@ -755,7 +783,7 @@ def test_a_filter_to_photos_far_from_what_is_asked_for_names_the_nearest_of_them
         photos = np.unique(ids[wanted] >> 10)
         photos = photos[~np.isin(photos, ids[~wanted] >> 10)]
         best = by_hand(ids[np.isin(ids >> 10, photos)], pictures[np.isin(ids >> 10, photos)], word, 1)[0].segment
-        assert best in index.reaching(word, 1.0, 1_000, photos).segments[:8]
+        assert best in index.reaching(word, 1.0, 1_000, photos).segments[:LIKELY]
 
 
 # Older files: what opens goes on answering, and is told to be renewed.
