@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float32]
 
-VERSION = 6
+VERSION = 7
 """To be counted up when what is made here changes."""
 SEGMENTS = 20
 """Of each photo, the whole frame among them."""
