@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
-import os
 from copy import copy
 from threading import Lock
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from archive import sealing
 from archive.disk import sync
 from archive.indexes import container, engines
-from archive.indexes.rows import belonging_to, checked, checked_query, growing, joined, matches, nearest, ranked
+from archive.indexes.opened import Opened, flat_best, read, side_by_side
+from archive.indexes.rows import (
+    belonging_to,
+    checked,
+    checked_query,
+    growing,
+    joined,
+    matches,
+    nearest,
+    ranked,
+    reached,
+)
 from archive.indexes.training import train
 from archive.types import Reached, Shard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
     from typing import Self
 
     from numpy.typing import NDArray
 
+    from archive.indexes.opened import Wanted
     from archive.indexes.rows import Scored
     from archive.types import Halves, Ids, Match, Vectors
     from archive.verified import Verified
@@ -58,31 +69,13 @@ NEARNESS = 0.001
 ALONG = 0.28
 """The cosine that a query may have with what a row's code lacks, and the row is still named for all that it can score.
 
-Of 8,034 segments of a million made-up ones that clear the bar for 29 words, codes then miss one of two hundred, and
-name one and a half times as many in vain; .2 misses seven times as many. To take all codes for equally far off, which
+Of 8,034 segments of a million made-up ones that clear the bar for 29 words, codes then miss one of three hundred, and
+name one and a half times as many in vain; .2 misses ten times as many. To take all codes for equally far off, which
 names as many, misses one of thirty: rare things are those that codes lack most of.
 """
 
-SIDE_BY_SIDE_FROM = 4
-"""Clustered shards from which several are read at once."""
-
 WORN_AT = 0.9
 """A training is learned anew once less than this share of its rows is still in the archive."""
-
-
-class _Opened(NamedTuple):
-    """A healthy shard in memory; `content` keeps the mapped bytes alive that `engine` reads."""
-
-    content: container.ShardContent
-    engine: Any
-
-    @property
-    def is_clustered(self) -> bool:
-        return engines.is_clustered(self.engine)
-
-
-_Wanted: TypeAlias = tuple[_Opened, "NDArray[np.bool_] | None"]
-"""A shard, and which of its rows count: all where that is None."""
 
 
 class FaissIndex:
@@ -120,7 +113,7 @@ class FaissIndex:
         self._words = words
         self._verified = verified
         self._shards = {shard.name: shard for shard in shards}
-        self._opened: dict[str, _Opened | None] = {}
+        self._opened: dict[str, Opened | None] = {}
         self._cells: dict[str, engines.Cells] = {}
         self._opening = Lock()
 
@@ -191,7 +184,7 @@ class FaissIndex:
         if limit <= 0:
             return []
         flat, clustered = self._wanted(photos)
-        exact = _flat(flat, query, limit)
+        exact = flat_best(flat, query, limit)
         if clustered:
             exact = nearest(*joined([exact, self._clustered(clustered, query, limit, exact[1])]), limit)
         return matches(*exact)
@@ -209,7 +202,7 @@ class FaissIndex:
         if limit <= 0:
             return Reached(*joined([]))
         flat, clustered = self._wanted(photos)
-        found = growing(lambda count: _flat(flat, query, count), least, limit)
+        found = growing(lambda count: flat_best(flat, query, count), least, limit)
         if clustered:
             found = nearest(*joined([found, self._coded(clustered, query, least, limit)]), limit)
         return Reached(*found)
@@ -264,7 +257,7 @@ class FaissIndex:
         return True
 
     def _clustered(
-        self, shards: Sequence[_Wanted], query: Vectors, limit: int, flat_scores: NDArray[np.float32]
+        self, shards: Sequence[Wanted], query: Vectors, limit: int, flat_scores: NDArray[np.float32]
     ) -> Scored:
         """The nearest rows of clustered shards, best first."""
         left = [(len(opened.content.ids) if rows is None else int(rows.sum())) for opened, rows in shards]
@@ -279,18 +272,23 @@ class FaissIndex:
                 return found
             count *= 4
 
-    def _coded(self, shards: Sequence[_Wanted], query: Vectors, least: float, limit: int) -> Scored:
+    def _coded(self, shards: Sequence[Wanted], query: Vectors, least: float, limit: int) -> Scored:
         """The rows of clustered shards that can score so much by their codes, and some of the likeliest.
 
         They come with the most that they can score. All codes are looked through, a million in some 5 ms: what is rare
         lies far out in the cells of what is common, and no bound on cells tells where.
         """
         asked = self._shared_cells(shards).ask(query, ALONG)
-        return growing(lambda count: _read(shards, asked, asked.all(), count), least, limit)
+        cells = asked.all()
+
+        def reaching(one: Wanted) -> Scored:
+            return growing(lambda count: read([one], asked, cells, count), least, limit)
+
+        return reached(nearest(*joined(side_by_side(reaching, shards)), limit), least)
 
     def _candidates(
         self,
-        shards: Sequence[_Wanted],
+        shards: Sequence[Wanted],
         query: Vectors,
         count: int,
         fewest: int,
@@ -299,16 +297,16 @@ class FaissIndex:
         """So many rows that score best by their codes: of the first cells, then of those that can hold better ones."""
         asked = self._shared_cells(shards).ask(query)
         cells = asked.first()
-        first = _read(shards, asked, cells, count)
+        first = read(shards, asked, cells, count)
         bar = ranked(np.concatenate((first[1], flat_scores)), max(fewest // 2, DEPTH))
         if len(first[0]) < count > fewest:
             bar = -np.inf
-        return nearest(*joined([first, _read(shards, asked, asked.others(bar, cells), count)]), count)
+        return nearest(*joined([first, read(shards, asked, asked.others(bar, cells), count)]), count)
 
-    def _shared_cells(self, shards: Sequence[_Wanted]) -> engines.Cells:
+    def _shared_cells(self, shards: Sequence[Wanted]) -> engines.Cells:
         return self._cells[shards[0][0].content.training.hex()]
 
-    def _wanted(self, photos: Ids | None) -> tuple[list[_Wanted], list[_Wanted]]:
+    def _wanted(self, photos: Ids | None) -> tuple[list[Wanted], list[Wanted]]:
         """The healthy shards, flat ones and clustered ones, each with the rows that belong to photos."""
         wanted = [
             (opened, None if photos is None else belonging_to(photos, opened.content.ids)) for opened in self._healthy()
@@ -326,7 +324,7 @@ class FaissIndex:
         """Whether one of the shards that stay was built with the training."""
         return any(container.training_mark(self._folder / name) == training.mark for name in keep)
 
-    def _healthy(self) -> list[_Opened]:
+    def _healthy(self) -> list[Opened]:
         """Every shard that can be searched, oldest pack first."""
         with self._opening:
             for shard in self._shards.values():
@@ -334,7 +332,7 @@ class FaissIndex:
                     self._opened[shard.name] = self._open(shard)
             return [opened for name in self._shards if (opened := self._opened[name])]
 
-    def _open(self, shard: Shard) -> _Opened | None:
+    def _open(self, shard: Shard) -> Opened | None:
         content = container.read_shard(self._folder, shard, self._dim, self._verified)
         if content is None:
             return None
@@ -344,7 +342,7 @@ class FaissIndex:
             return None
         if engines.is_clustered(engine) and not self._knows(content.training):
             return None
-        return _Opened(content, engine)
+        return Opened(content, engine)
 
     def _knows(self, mark: bytes) -> bool:
         """Whether the training of that mark is there, and ready."""
@@ -365,29 +363,3 @@ def _compared(ids: Ids, stored: Stored, query: Vectors, limit: int) -> Scored:
     """The nearest of these by their stored vectors; those that the catalog no longer has are left out."""
     there, vectors = stored(np.sort(ids))
     return nearest(there, np.einsum("ij,j->i", vectors, query[0]), limit)
-
-
-def _best(found: Iterable[tuple[_Opened, engines.Found]], limit: int) -> Scored:
-    """The `limit` best of what several shards found, best first."""
-    parts = [(opened.content.ids[rows], scores) for opened, (rows, scores) in found]
-    return nearest(*joined(parts), limit)
-
-
-def _read(shards: Sequence[_Wanted], asked: engines.Asked, cells: engines.SomeCells, count: int) -> Scored:
-    """The rows of some cells of clustered shards that score best by their codes."""
-
-    def read(wanted: _Wanted) -> tuple[_Opened, engines.Found]:
-        opened, rows = wanted
-        return opened, engines.read_cells(opened.engine, asked, cells, count, rows)
-
-    if len(shards) < SIDE_BY_SIDE_FROM:
-        return _best(map(read, shards), count)
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(os.cpu_count()) as threads:  # faiss lets go of Python's lock
-        return _best(threads.map(read, shards), count)
-
-
-def _flat(shards: Sequence[_Wanted], query: Vectors, limit: int) -> Scored:
-    """The nearest rows of flat shards, best first."""
-    return _best(((opened, engines.search(opened.engine, query, limit, rows)) for opened, rows in shards), limit)

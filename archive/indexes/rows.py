@@ -23,10 +23,8 @@ CHUNK = 16_384
 FEW = 1024
 """Segments that are told of the nearest, however low they score."""
 
-_AT_FIRST, _TIMES_MORE = 4096, 16
-"""Segments that are looked for at first, and so many times as many where all of those reach the score: a few more cost
-little, and to look once more as much as the first time.
-"""
+_AT_FIRST, _TIMES_MORE = 4096, 4
+"""Segments that are looked for at first, and so many times as many where all of those reach the score."""
 
 UNIT_TOLERANCE = 1e-3
 """How far from 1 a row's length may be; a unit row that was stored as float16 stays well inside."""
@@ -113,6 +111,13 @@ def ranked(scores: NDArray[np.float32], place: int) -> float:
     return -np.inf if len(scores) < place else float(np.partition(scores, -place)[-place])
 
 
+def reached(found: Scored, least: float) -> Scored:
+    """Those of several rows, best first, that score so much, and at least the nearest few."""
+    ids, scores = found
+    wanted = max(FEW, int(np.count_nonzero(scores >= least)))
+    return ids[:wanted], scores[:wanted]
+
+
 def growing(ask: Callable[[int], Scored], least: float, limit: int) -> Scored:
     """The first of a search that names the nearest, as many as score `least` or more, and at least the nearest few.
 
@@ -122,8 +127,7 @@ def growing(ask: Callable[[int], Scored], least: float, limit: int) -> Scored:
     while True:
         ids, scores = ask(count)
         if count >= limit or len(ids) < count or scores[-1] < least:
-            wanted = max(FEW, int(np.count_nonzero(scores >= least)))
-            return ids[:wanted], scores[:wanted]
+            return reached((ids, scores), least)
         count = min(_TIMES_MORE * count, limit)
 
 

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archive.indexes import codes, container, engines, faiss_shards, training
+from archive.indexes import codes, container, engines, faiss_shards, opened, training
 from archive.indexes.faiss_shards import FaissIndex
 from archive.indexes.rows import belonging_to
 from archive.scanning import LIKELY
@@ -754,7 +754,7 @@ def test_several_shards_read_at_once_name_what_they_do_one_after_another(
     monkeypatch.setattr(engines, "read_cells", told)
     found = []
     for least_shards in (1, 100):
-        monkeypatch.setattr(faiss_shards, "SIDE_BY_SIDE_FROM", least_shards)
+        monkeypatch.setattr(opened, "SIDE_BY_SIDE_FROM", least_shards)
         readers.append(set())
         found.append((index.reaching(word, 0.3, 1_000), index.search(word, 20)))
     (side_by_side, nearest), (in_turn, same) = found
