@@ -36,10 +36,11 @@ def test_a_benchmark_that_is_not_there_or_fails_is_missing_with_its_reason(tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
-def test_costs_grow_with_photos_and_an_answer_by_the_measured_factor() -> None:
+def test_costs_grow_with_photos_and_an_answer_by_the_codes_of_what_was_not_measured() -> None:
     lines = costs.table(FOUND)
     day, year, _ = (line.split("|")[2:-1] for line in lines[2:5])
     assert (day[0].strip(), day[1].strip(), day[3].strip(), day[6].strip()) == ("5,000", "100,000", "0.1 GB", "10 ms")
     assert year[1].strip() == "36,500,000"
     assert year[3].strip() == "36.5 GB"
-    assert "2 times the work" in lines[-1]
+    assert year[6].strip() == "222 ms"
+    assert "5.7 ms more" in lines[-1]
