@@ -128,13 +128,14 @@ def tables(
     """
     parts = np.append(vector, np.float32(0))[held] * steps.stretches[:, np.newaxis]
     table: NDArray[np.float32] = np.matmul(steps.means, parts[:, :, np.newaxis])[:, :, 0]
-    # The kernel rounds to steps of a 255th of the widest table, so that this one must be none of the wider, and to a
-    # 65,535th of all that tables and cells can come to, which must leave something of it.
+    # The kernel rounds to steps of a 255th of the widest table, so that this one is kept narrow, and to a 65,535th of
+    # all that tables and cells can come to, which must leave something of it.
     widths = table.max(axis=1) - table.min(axis=1)
     present = max(float(widths.max()) / 8, (float(widths.sum()) + apart) / 4096, 1e-6)
     lacking = along * float(np.linalg.norm(vector)) * steps.lacks[1:]
     table[-1, 1:] = present + lacking - lacking[0]
-    rounded = _ROUNDED * float(widths.max()) / 255 * len(table) ** 0.5 if along else 0.0
+    widest = max(float(widths.max()), float(table[-1].max()))
+    rounded = _ROUNDED * widest / 255 * len(table) ** 0.5 if along else 0.0
     return table, present - float(lacking[0]) - rounded
 
 
