@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from archive.scanning import LIKELY
 from archive.types import Match, photo_of, segment_id
 
 if TYPE_CHECKING:
@@ -185,7 +186,7 @@ class VectorIndexContract:
                 assert (np.diff(found.scores) <= 0).all()
                 more += (np.array([true[segment] for segment in found.segments.tolist()]) - found.scores).tolist()
         assert np.mean(np.array(more) <= index.nearness) >= (1.0 if self.exact else 0.97)
-        assert np.mean(more) > -0.05
+        assert np.mean(more) > -0.1
 
     def test_where_nothing_reaches_a_score_the_nearest_few_are_named(self, new_index: NewIndex) -> None:
         index, ids, pictures, words = in_three_shards(new_index)
@@ -193,7 +194,7 @@ class VectorIndexContract:
             best = by_hand(ids, pictures, word, 1)[0].segment
             found = index.reaching(word, 1.0, 1_000)
             assert len(found.segments) >= 64
-            assert best in found.segments[:8]
+            assert best in found.segments[: 1 if self.exact else LIKELY]
 
     def test_segments_that_reach_a_score_are_those_of_the_filter_and_no_more_than_the_limit(
         self, new_index: NewIndex

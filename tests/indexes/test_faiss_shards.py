@@ -765,6 +765,19 @@ def test_several_shards_read_at_once_name_what_they_do_one_after_another(
     assert readers[1] == {current_thread().name}
 
 
+@pytest.mark.parametrize("dim", [8, 16, 48, 128])
+def test_hardly_a_row_scores_more_than_it_is_said_to_in_a_space_of_any_size(tmp_path: Path, dim: int) -> None:
+    rows, words = random_rows(1_500, dim, seed=1), random_rows(300, dim, seed=2)
+    index, ids = FaissIndex(tmp_path, dim, ivf_at=1, words=lambda: words[:200]), segments(1_500)
+    index.add(ids, rows, (1, 300))
+    more = []
+    for word in words[200:]:
+        found = index.reaching(word[None], -1.0, 3_000)
+        more.append(rows[np.searchsorted(ids, found.segments)] @ word - found.scores)
+    assert np.mean(np.concatenate(more) > index.nearness) < 0.01
+    assert np.max(np.concatenate(more)) < 0.05
+
+
 @pytest.mark.parametrize("distinct", [1, 2, 5])
 def test_rows_that_are_the_same_are_all_named(tmp_path: Path, distinct: int) -> None:
     index, ids = FaissIndex(tmp_path, 64, ivf_at=1), segments(1_500)
