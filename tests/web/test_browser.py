@@ -178,6 +178,7 @@ def test_everything_is_reached_by_keyboard_alone(page: Page) -> None:
     first = page.url
     page.keyboard.press("ArrowRight")
     page.wait_for_function("first => location.href !== first && document.querySelector('#photo')", arg=first)
+    page.wait_for_load_state()  # the next photo's script listens to keys from then on
     page.keyboard.press("ArrowLeft")
     page.wait_for_url(first.partition("#")[0])
 
