@@ -160,8 +160,8 @@ def _coded(rows: Vectors, steps: Steps) -> tuple[Codes, NDArray[np.float32]]:
         left[:, :fine] -= decoded
     for part in parts:
         codes[:, part.subs], decoded = _nearest(_columns(rows, part), steps.means[part.subs, :, : part.width])
-        stretched = decoded * np.repeat(steps.stretches[part.subs], part.width)
-        left[:, part.dims] -= stretched[:, : len(rows[0, part.dims])]
+        own = left[:, part.dims]
+        own -= (decoded * np.repeat(steps.stretches[part.subs], part.width))[:, : own.shape[1]]
     return codes, np.sqrt(np.einsum("ij,ij->i", left, left))
 
 

@@ -81,6 +81,7 @@ class MixedIndex(StoredIndex):
 
 class TestMixedShards(VectorIndexContract):
     exact = False
+    named_among = LIKELY  # the most that one shard's rows can score stands beside what those of another do
 
     @pytest.fixture
     def new_index(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> NewIndex:
@@ -649,8 +650,7 @@ def test_the_kernel_scores_rows_as_their_codes_say(tmp_path: Path) -> None:
     by_codes += asked.near[owners]
     found = {match.segment: match.score for match in index.search(words[:1], 3_000)}
     kernel = np.array([found[segment] for segment in ids.tolist()])
-    step = np.ptp(asked.table, axis=1).max() / 255
-    assert np.abs(kernel - by_codes).max() < len(asked.table) * step / 2
+    assert np.abs(kernel - by_codes).max() < 0.02
     assert np.abs(kernel - by_codes).mean() < 0.004
 
 
