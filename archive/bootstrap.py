@@ -5,7 +5,6 @@ The only place, with `archive.parts`, that names concrete segmenters, embedders 
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -242,6 +241,7 @@ def executor(settings: Settings, seeing: Observer, pair: Pair) -> Executor:
     """Where an ingest observes photos: in this process, or on the Ray that the configuration names."""
     if settings.cluster is None or settings.cluster.executor == "local":
         from archive.executors.local import LocalExecutor
+        from archive.runtimes.processors import processors
 
         return LocalExecutor(seeing, min(processors(), MOST_WORKERS))
     from archive.executors.ray import Place, RayExecutor
@@ -284,11 +284,6 @@ def places(settings: Settings, catalog: Catalog) -> Places:
     )
 
 
-def processors() -> int:
-    """Processors that this process may use, which can be fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def settle(catalog: Catalog, seeing: Observer, pair_id: int) -> None:
     """Let a pair answer from now on. Its text side is tried first, which exports the tower that queries run."""
     seeing.embedder.embed_text(["a photo"])
@@ -324,6 +319,7 @@ def reindex(settings: Settings, report: Report, watcher: Watcher, *, of_answerin
         ArchiveError: nothing was ever ingested.
     """
     from archive.reindex import embed_missing, may_answer
+    from archive.runtimes.processors import processors
     from archive.teaching import embed_missing as embed_exemplars
 
     refuse_unbegun(settings)

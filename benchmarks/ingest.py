@@ -167,6 +167,7 @@ def _destination(home: Path, observer: Observer, *, reuse: bool) -> Iterator[Des
     from archive.arrivals import Arrivals
     from archive.executors.local import LocalExecutor
     from archive.ingest import Destination
+    from archive.runtimes.processors import processors
     from archive.settings import Settings
 
     settings = Settings(home, home / "weights")
@@ -180,7 +181,7 @@ def _destination(home: Path, observer: Observer, *, reuse: bool) -> Iterator[Des
             catalog=catalog,
             originals=bootstrap.originals(settings),
             arrivals=Arrivals(settings.arrivals),
-            executor=LocalExecutor(observer, bootstrap.processors()),
+            executor=LocalExecutor(observer, processors()),
             pair_id=pair_id,
             decode=decode,
             index=indexing.index(settings, catalog, pair_id, pair),

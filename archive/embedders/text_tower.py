@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from archive.embedders.cleaning import clean
-from archive.embedders.processors import processors
 from archive.embedders.rows import unit_rows
 from archive.errors import WeightsMissing, WeightsRejected
+from archive.runtimes.processors import processors
 from archive.verified import has_digest
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 from archive.indexes import container, engines
@@ -60,7 +59,9 @@ def side_by_side(do: Callable[[Wanted], Done], shards: Sequence[Wanted]) -> list
         return list(map(do, shards))
     from concurrent.futures import ThreadPoolExecutor
 
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
+    from archive.runtimes.processors import processors
+
+    with ThreadPoolExecutor(processors()) as threads:
         return list(threads.map(do, shards))
 
 

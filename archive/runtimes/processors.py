@@ -1,4 +1,4 @@
-"""How many threads an embedder may use."""
+"""How many threads may compute at once."""
 
 from __future__ import annotations
 
