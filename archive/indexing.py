@@ -34,7 +34,7 @@ def index(
         return _in_milvus(settings.cluster.vectors, source, pair_id, pair)
     folder, shards = settings.shards / str(pair_id), source.shards(pair_id)
     if isinstance(source, CatalogReader):
-        stored = partial(source.vectors_of, (pair_id, pair))
+        stored = partial(source.vectors_of, pair_id, pair.dim)
         return FaissIndex(folder, pair.dim, shards, stored=stored, verified=verified)
     found = FaissIndex(folder, pair.dim, shards, words=partial(_asked_words, settings, pair))
     found.unlearn(partial(source.vectors_between, pair_id))

@@ -10,7 +10,7 @@ import numpy as np
 from archive.types import Box, ScoredBox, Why, segment_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -38,6 +38,11 @@ class Scores(NamedTuple):
     photos: Ids
     fused: NDArray[np.float32]
     best: NDArray[np.float32]
+
+    def without(self, photos: Collection[int]) -> Scores:
+        """The same, but for some photos."""
+        kept = ~np.isin(self.photos, list(photos))
+        return Scores(self.photos[kept], self.fused[kept], self.best[kept])
 
     def ranked(self) -> NDArray[np.intp]:
         """Positions of the photos, best first; ties go to the newer photo, so that the order is always the same."""
@@ -73,6 +78,11 @@ def fused(frame: NDArray[np.float32], segment: NDArray[np.float32]) -> NDArray[n
     """What photos are ranked by where words alone ask, by the cosines of their frames and of their best segments."""
     mixed: NDArray[np.float32] = FRAME_SHARE * frame + (1 - FRAME_SHARE) * segment
     return mixed
+
+
+def of_words(photos: Ids, frame: NDArray[np.float32], segment: NDArray[np.float32]) -> Scores:
+    """The scores of photos where words alone ask, by the cosines of their frames and of their best segments."""
+    return Scores(photos, fused(frame, segment), np.maximum(frame, segment))
 
 
 def boxes(packs: Sequence[Pack], probes: Probes) -> list[tuple[ScoredBox, ...]]:
@@ -112,10 +122,12 @@ def _score_some(packs: list[Pack], probes: Probes) -> Scores:
     frames = np.concatenate([[0], counts.cumsum()[:-1]])
     cosines, segment = _cosines(packs, frames, counts, probes)
     frame = cosines[frames]
-    best = np.maximum(frame, segment)
+    photos = np.array([pack.photo_id for pack in packs], dtype=np.int64)
+    if not probes.has_examples:
+        return of_words(photos, frame, segment)
     # What surrounds a thing tells words apart, but not one thing from another like it (figures at `SEEN_ALIKE`).
-    score = best if probes.has_examples else fused(frame, segment)
-    return Scores(np.array([pack.photo_id for pack in packs], dtype=np.int64), score.astype(np.float32), best)
+    best = np.maximum(frame, segment)
+    return Scores(photos, best, best)
 
 
 def _cosines(

@@ -73,6 +73,7 @@ class Scan:
         self._photos = photos
         self._kept = kept or Kept()
         self._read: dict[int, Pack] = {}
+        self._frames: dict[int, NDArray[np.float32]] = {}
 
     def within(self, photos: Ids) -> Scan:
         """The same, among these photos (sorted ids) only."""
@@ -94,6 +95,7 @@ class Scan:
         """The vectors (dim,) of whole photos, by photo id."""
         wanted = set(photos)
         known = {photo: self._read[photo].vectors[0] for photo in wanted & self._read.keys()}
+        known |= {photo: self._frames[photo] for photo in wanted & self._frames.keys()}
         return known | self._reader.frames_of(self._pair_id, sorted(wanted - known.keys()))
 
     def alike(self, photo: int, level: float) -> list[tuple[int, float]]:
@@ -110,7 +112,9 @@ class Scan:
 
     def score(self, packs: Iterable[Pack], probes: Probes) -> Scores:
         """The scores of packs, marked photos lowered by so many of the background's standard deviations."""
-        scores = ranking.score(packs, probes)
+        return self._lowered(ranking.score(packs, probes), probes)
+
+    def _lowered(self, scores: Scores, probes: Probes) -> Scores:
         penalties = verdicts.penalties(self._reader.marks(scores.photos))
         return ranking.lowered(scores, penalties, probes.background.scale)
 
@@ -134,13 +138,40 @@ class Scan:
         off = COMPARED_OFF if probes.has_examples else self._index.nearness
         maybe, sure = (probes.background.score_at(bar) - off for bar in (verdicts.MAYBE_AT, verdicts.SEEN_AT))
         ask = self._compared if probes.has_examples else self._coded
-        named = _named([ask(row[np.newaxis], maybe) for row in probes.rows], has_examples=probes.has_examples)
+        found = [ask(row[np.newaxis], maybe) for row in probes.rows]
+        named = _named(found, has_examples=probes.has_examples)
         named = named.only(~np.isin(named.photos, scores.photos))
-        clearing = named.only(named.best >= maybe)
-        photos = np.union1d(self._best_and_latest(clearing, sure), named.photos[:LIKELY])
-        scores = ranking.join([scores, self.score(self.packs_of(photos.tolist()).values(), probes)])
+        clearing = self._best_and_latest(named.only(named.best >= maybe), sure)
+        likely = named.photos[:LIKELY]
+        if not probes.has_examples and not probes.negatives:
+            told, clearing = self._told(clearing, found[0].reaching(maybe), probes)
+            scores, likely = ranking.join([scores, told]), likely[~np.isin(likely, told.photos)]
+        packs = self.packs_of(np.union1d(clearing, likely).tolist())
+        scores = ranking.join([scores, self.score(packs.values(), probes)])
         # All that the index names may be damaged, or erased since it was written.
         return scores if len(scores.photos) else self.everything(probes)
+
+    def _told(self, photos: Ids, named: Ids, probes: Probes) -> tuple[Scores, Ids]:
+        """The scores of photos (sorted ids) as far as their frames and their `named` segments tell them, for words.
+
+        A photo's best segment is named where it clears the bar. Of the others some may clear it by their frames, or are
+        damaged: they come second, and all of their packs is needed.
+        """
+        named = named[np.isin(named >> ORDINAL_BITS, photos)]
+        wanted = np.union1d(photos << ORDINAL_BITS, named)
+        segments, vectors = self._reader.vectors_of(self._pair_id, self._index.dim, wanted)
+        cosines, places = probes.measure(vectors).cosines, np.searchsorted(photos, segments >> ORDINAL_BITS)
+        are_frames = _are_frames(segments)
+        frame, segment = (np.full(len(photos), -np.inf, np.float32) for _ in range(2))
+        frame[places[are_frames]] = cosines[are_frames]
+        np.maximum.at(segment, places[~are_frames], cosines[~are_frames])
+        self._frames |= dict(zip((segments[are_frames] >> ORDINAL_BITS).tolist(), vectors[are_frames], strict=True))
+        bar = probes.background.score_at(verdicts.MAYBE_AT)
+        is_there = np.isfinite(frame)
+        told = is_there & (segment >= bar)
+        unsure = ~is_there | ~told & (frame >= bar)
+        scores = ranking.of_words(photos[told], frame[told], segment[told])
+        return self._lowered(scores, probes), photos[unsure]
 
     def _coded(self, vector: Vectors, least: float) -> Reached:
         """The segments that score so much with the vector (1, dim) of words, and some of the nearest."""
@@ -157,9 +188,12 @@ class Scan:
             count *= 4
 
     def _best_and_latest(self, clearing: _Named, sure: float) -> Ids:
-        """All photos that can clear the bar, or so many of them, the latest of those that score `sure` among them."""
+        """All photos that can clear the bar, or so many of them, the latest of those that score `sure` among them.
+
+        Their ids are sorted.
+        """
         if len(clearing.photos) <= MOST_SCORED:
-            return clearing.photos
+            return np.sort(clearing.photos)
         seen = clearing.only(clearing.best >= sure)
         telling = (seen if len(seen.photos) else clearing).photos.tolist()
         latest = np.array(self._reader.latest(telling, MOST_SCORED // 2), np.int64)

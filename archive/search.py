@@ -7,7 +7,7 @@ whole) -> scores from the catalog's own vectors -> ranking -> bar -> sightings -
 from __future__ import annotations
 
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from archive.scanning import ALL_DAMAGED, Scan
 from archive.types import Answer, Example, Hit, Searched, Sort, Used, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -28,10 +28,19 @@ if TYPE_CHECKING:
     from archive.protocols import TextEmbedder, VectorIndex
     from archive.ranking import Scores
     from archive.things import Thing
-    from archive.types import Query, Sighting, Vectors
+    from archive.types import Pack, Query, Sighting, Vectors
     from archive.verdicts import Calibration
 
     Remember = Callable[[str, str, Vectors], None]
+
+
+class _LaidOut(NamedTuple):
+    """What an answer is made of: the hits to show, the sightings, and by rank all the hits that show boxes."""
+
+    verdict: Verdict
+    shown: list[Hit]
+    seen: tuple[Sighting, ...]
+    boxed: dict[int, Hit]
 
 
 def search(
@@ -78,9 +87,8 @@ def search(
         words[0] if words else None, shown, negatives, scan.sample() if sampled else None, calibration
     )
     scores = scan.everything(asked) if query.everything else scan.nearest(asked)
-    if len(scores.photos) == 0:
-        raise CatalogDamaged(ALL_DAMAGED)
-    answer = _answer(query, searched._replace(damaged=len(reader.damaged)), scores, scan, asked)
+    answer = _answer(query, searched, scores, scan, asked)
+    answer = answer._replace(searched=searched._replace(damaged=len(reader.damaged)))
     if compare and answer.sightings and answer.sightings[0].last:
         later = reader.photos_between(answer.sightings[0].last + sightings.GAP, query.before).ids
         if later is not None:
@@ -116,6 +124,18 @@ def _embedded(texts: Sequence[str], reader: CatalogReader, embedder: TextEmbedde
 
 
 def _answer(query: Query, searched: Searched, scores: Scores, scan: Scan, asked: Probes) -> Answer:
+    """What the scores amount to. A photo whose pack proves damaged when its boxes are read counts no more."""
+    while len(scores.photos):
+        laid_out = _laid_out(query, scores, scan, asked)
+        packs = scan.packs_of(hit.photo.id for hit in laid_out.boxed.values())
+        lost = {hit.photo.id for hit in laid_out.boxed.values()} - packs.keys()
+        if not lost:
+            return _told(query, searched, laid_out, packs, asked)
+        scores = scores.without(lost)
+    raise CatalogDamaged(ALL_DAMAGED)
+
+
+def _laid_out(query: Query, scores: Scores, scan: Scan, asked: Probes) -> _LaidOut:
     background = asked.background
     verdict = verdicts.judge(background.height(float(scores.best.max())))
     order = scores.ranked()
@@ -128,13 +148,17 @@ def _answer(query: Query, searched: Searched, scores: Scores, scan: Scan, asked:
     seen = _sightings([hit for hit in hits if sighted[hit.rank - 1]], scan)
     best = _hits((listed if len(listed) else order)[:1], np.ones(1, bool), scores, scan, asked)
     shown = _sorted(hits, query.sort)[: query.limit]
-    boxed = _boxed({hit.rank: hit for hit in [*best, *shown, *(one.hit for one in seen)]}, query, scan, asked)
+    return _LaidOut(verdict, shown, seen, {hit.rank: hit for hit in [*best, *shown, *(one.hit for one in seen)]})
+
+
+def _told(query: Query, searched: Searched, laid_out: _LaidOut, packs: Mapping[int, Pack], asked: Probes) -> Answer:
+    boxed = _boxed(laid_out.boxed, packs, query, asked)
     return Answer(
         query=query,
-        verdict=verdict,
+        verdict=laid_out.verdict,
         searched=searched,
-        hits=tuple(boxed[hit.rank] for hit in shown),
-        sightings=tuple(one._replace(hit=boxed[one.best]) for one in seen),
+        hits=tuple(boxed[hit.rank] for hit in laid_out.shown),
+        sightings=tuple(one._replace(hit=boxed[one.best]) for one in laid_out.seen),
         best=boxed[1],
     )
 
@@ -176,9 +200,8 @@ def _sorted(hits: list[Hit], sort: Sort) -> list[Hit]:
     return [*(hit for _, _, hit in timed), *(hit for hit in hits if hit.photo.captured_at is None)]
 
 
-def _boxed(hits: dict[int, Hit], query: Query, scan: Scan, asked: Probes) -> dict[int, Hit]:
+def _boxed(hits: Mapping[int, Hit], packs: Mapping[int, Pack], query: Query, asked: Probes) -> dict[int, Hit]:
     """The same hits by rank, with their boxes, and with their reasons where those were asked for."""
-    packs = scan.packs_of(hit.photo.id for hit in hits.values())
     boxes = ranking.boxes([packs[hit.photo.id] for hit in hits.values()], asked)
     return {
         rank: hit._replace(boxes=shown, why=ranking.why(packs[hit.photo.id], asked) if query.explain else None)

@@ -223,6 +223,10 @@ class Reached(NamedTuple):
     segments: Ids
     scores: NDArray[np.float32]
 
+    def reaching(self, least: float) -> Ids:
+        """Those that may score so much."""
+        return self.segments[self.scores >= least]
+
 
 class Sort(StrEnum):
     """In which order hits stand; `newest` puts photos of unknown time last."""

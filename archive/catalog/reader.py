@@ -275,9 +275,9 @@ class CatalogReader:
         """The vectors (dim,) of those photos as wholes, by photo id, without the rest of their packs."""
         return queries.frames_of(self._connection, pair_id, photo_ids)
 
-    def vectors_of(self, pair: tuple[int, Pair], segments: Ids) -> tuple[Ids, Vectors]:
-        """The vectors of sorted segment ids in a pair, with the ids: those that are not there are left out."""
-        return candidates.vectors_of(self._connection, pair[0], pair[1].dim, segments)
+    def vectors_of(self, pair_id: int, dim: int, segments: Ids) -> tuple[Ids, Vectors]:
+        """The vectors (n, dim) of sorted segment ids in a pair, with the ids: those that are not there are left out."""
+        return candidates.vectors_of(self._connection, pair_id, dim, segments)
 
     def unsealed_packs(self, pair_id: int, photos: Ids | None = None) -> Iterator[tuple[int, Pack]]:
         """The packs that no shard covers, with their ids, in order; with `photos`, only theirs."""

@@ -52,7 +52,7 @@ class KeptParts:
         with self._making:
             if self._index is None or self._index[0] != manifest:
                 self._index = (manifest, indexing.index_to_ask(settings, source, pair_id, pair))
-            return self._index[1].over(partial(source.vectors_of, (pair_id, pair)))
+            return self._index[1].over(partial(source.vectors_of, pair_id, pair.dim))
 
     def warm(self, settings: Settings) -> None:
         """Begin to load what every question needs, so that the first one does not wait for all of it.

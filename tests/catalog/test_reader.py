@@ -354,8 +354,8 @@ def test_vectors_of_segments_are_those_of_their_packs_and_missing_ones_are_left_
     with CatalogReader.open(place) as reader:
         packs = reader.packs_of(pair_id, [1, 2, 3])
         wanted = ids(1 << 10, 1 << 10 | 2, 2 << 10 | 4, 2 << 10 | 7, 3 << 10 | 1, 9 << 10)
-        there, vectors = reader.vectors_of((pair_id, PAIR), wanted)
-        nothing, none = reader.vectors_of((pair_id, PAIR), ids())
+        there, vectors = reader.vectors_of(pair_id, DIM, wanted)
+        nothing, none = reader.vectors_of(pair_id, DIM, ids())
     assert (len(nothing), none.shape) == (0, (0, PAIR.dim))
     order = np.argsort(there)
     assert there[order].tolist() == wanted[[0, 1, 2, 4]].tolist()
@@ -372,5 +372,5 @@ def test_a_vector_that_bit_rot_has_altered_is_left_out(path: Path) -> None:
         rotten = content[: 2 * DIM] + b"\x00\x7e" + content[2 * DIM + 2 :]
         connection.execute("UPDATE packs SET vectors = ?", (rotten,))
     with CatalogReader.open(path) as reader:
-        there, _ = reader.vectors_of((pair_id, PAIR), ids(1 << 10, 1 << 10 | 1, 1 << 10 | 2))
+        there, _ = reader.vectors_of(pair_id, DIM, ids(1 << 10, 1 << 10 | 1, 1 << 10 | 2))
     assert sorted(there.tolist()) == [1 << 10, 1 << 10 | 2]
