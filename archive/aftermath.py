@@ -72,7 +72,7 @@ def after(sighting: Sighting, later: Ids, scan: Scan, asked: Probes, compare: Co
 def _same_view(photo: int, later: Ids, scan: Scan) -> list[int]:
     """The later photos whose whole frames are most like that of a photo, as far as they may show the same place."""
     if len(later) > LOOKED_THROUGH:
-        return [number for number, _ in scan.within(later).alike(photo, sightings.SAME_VIEW)[:MOST]]
+        return scan.within(later).alike(photo, sightings.SAME_VIEW, MOST)
     frames = scan.frames([photo, *later.tolist()])
     if photo not in frames or len(frames) == 1:
         return []

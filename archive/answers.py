@@ -49,6 +49,7 @@ def as_object(answer: Answer, locate: Locate) -> dict[str, Any]:
         },
         "hits": [_hit_object(hit, locate) for hit in answer.hits],
         "sightings": [_sighting_object(one, locate) for one in answer.sightings],
+        "sightings_in_all": answer.sightings_in_all,
         "took_ms": answer.took_ms,
         "taught": [used._asdict() for used in answer.taught],
         "since": None if answer.since is None else _since_object(answer.since, locate),
@@ -221,8 +222,8 @@ def _last_seen(answer: Answer, locate: Locate, now: datetime) -> Iterator[str]:
         for sighting in earlier[:SIGHTINGS_LISTED]:
             yield f"  {_when(sighting, now)}  {_best(sighting, now)}"
             yield from _reason(sighting.hit.why)
-        if len(earlier) > SIGHTINGS_LISTED:
-            yield f"  and {len(earlier) - SIGHTINGS_LISTED} more; see each photo with --photos"
+        if (more := answer.sightings_in_all - 1 - SIGHTINGS_LISTED) > 0:
+            yield f"  and {more:,} more; see each photo with --photos"
 
 
 def _since(since: Since, locate: Locate, now: datetime) -> Iterator[str]:

@@ -38,8 +38,9 @@ bar."""
 COMPARED_OFF = 0.01
 """How far the scores of a search that looks at stored vectors are off at the most."""
 
-ALIKE_REACH = 2048
-"""Segments asked of the index where photos of one place are looked for."""
+ALIKE_REACH, FRAMES_AT_ONCE = 2048, 64
+"""Segments asked of the index where photos of one place are looked for, and how many of their frames are read at once.
+"""
 
 LIKELY = 64
 """Photos whose packs are read however low the index puts them, the likeliest: it may put what is rare too low."""
@@ -98,17 +99,25 @@ class Scan:
         known |= {photo: self._frames[photo] for photo in wanted & self._frames.keys()}
         return known | self._reader.frames_of(self._pair_id, sorted(wanted - known.keys()))
 
-    def alike(self, photo: int, level: float) -> list[tuple[int, float]]:
-        """Photos whose whole frame has at least this cosine with that of a photo, the most alike first."""
-        frame = self.frames([photo])[photo][np.newaxis]
-        found = {pack.photo_id: float(pack.vectors[0] @ frame[0]) for pack in self._outside_shards(self._photos)}
+    def alike(self, photo: int, level: float, most: int) -> list[int]:
+        """The photos whose whole frames are most alike that of a photo, with a cosine of at least `level`, best first.
+
+        Those that the index names are read from the likeliest on, until no other can be one of so many.
+        """
+        frame = self.frames([photo])[photo]
+        found = {pack.photo_id: float(pack.vectors[0] @ frame) for pack in self._outside_shards(self._photos)}
         if len(self._index):
             least = level - self._index.nearness
-            segments = self._index.reaching(frame, least, ALIKE_REACH, self._photos, self._reader.wearers).segments
-            named = set((segments[_are_frames(segments)] >> ORDINAL_BITS).tolist())
-            found |= {other: float(row @ frame[0]) for other, row in self.frames(named - found.keys()).items()}
-        near = [(other, cosine) for other, cosine in found.items() if cosine >= level]
-        return sorted(near, key=lambda one: (-one[1], one[0]))
+            named = self._index.reaching(frame[np.newaxis], least, ALIKE_REACH, self._photos, self._reader.wearers)
+            named = named.only(_are_frames(named.segments))
+            for start in range(0, len(named.segments), FRAMES_AT_ONCE):
+                nearest = sorted(found.values())[-most:]
+                if len(nearest) == most and nearest[0] > named.scores[start] + self._index.nearness:
+                    break
+                photos = set((named.segments[start : start + FRAMES_AT_ONCE] >> ORDINAL_BITS).tolist())
+                found |= {other: float(row @ frame) for other, row in self.frames(photos - found.keys()).items()}
+        near = sorted((-cosine, other) for other, cosine in found.items() if cosine >= level)
+        return [other for _, other in near[:most]]
 
     def score(self, packs: Iterable[Pack], probes: Probes) -> Scores:
         """The scores of packs, marked photos lowered by so many of the background's standard deviations."""
@@ -144,7 +153,7 @@ class Scan:
         clearing = self._best_and_latest(named.only(named.best >= maybe), sure)
         likely = named.photos[:LIKELY]
         if not probes.has_examples and not probes.negatives:
-            told, clearing = self._told(clearing, found[0].reaching(maybe), probes)
+            told, clearing = self._told(clearing, found[0].only(found[0].scores >= maybe).segments, probes)
             scores, likely = ranking.join([scores, told]), likely[~np.isin(likely, told.photos)]
         packs = self.packs_of(np.union1d(clearing, likely).tolist())
         scores = ranking.join([scores, self.score(packs.values(), probes)])
@@ -161,11 +170,11 @@ class Scan:
         wanted = np.union1d(photos << ORDINAL_BITS, named)
         segments, vectors = self._reader.vectors_of(self._pair_id, self._index.dim, wanted)
         cosines, places = probes.measure(vectors).cosines, np.searchsorted(photos, segments >> ORDINAL_BITS)
-        are_frames = _are_frames(segments)
+        whole = _are_frames(segments)
         frame, segment = (np.full(len(photos), -np.inf, np.float32) for _ in range(2))
-        frame[places[are_frames]] = cosines[are_frames]
-        np.maximum.at(segment, places[~are_frames], cosines[~are_frames])
-        self._frames |= dict(zip((segments[are_frames] >> ORDINAL_BITS).tolist(), vectors[are_frames], strict=True))
+        frame[places[whole]] = cosines[whole]
+        np.maximum.at(segment, places[~whole], cosines[~whole])
+        self._frames |= dict(zip((segments[whole] >> ORDINAL_BITS).tolist(), vectors[whole], strict=True))
         bar = probes.background.score_at(verdicts.MAYBE_AT)
         is_there = np.isfinite(frame)
         told = is_there & (segment >= bar)

@@ -34,12 +34,18 @@ if TYPE_CHECKING:
     Remember = Callable[[str, str, Vectors], None]
 
 
+SIGHTINGS_TOLD = 100
+"""Sightings that an answer tells, the latest, unless everything is asked for: of what is seen daily there are hundreds,
+and to read what each shows takes longer than all else."""
+
+
 class _LaidOut(NamedTuple):
     """What an answer is made of: the hits to show, the sightings, and by rank all the hits that show boxes."""
 
     verdict: Verdict
     shown: list[Hit]
-    seen: tuple[Sighting, ...]
+    sightings: tuple[Sighting, ...]
+    sightings_in_all: int
     boxed: dict[int, Hit]
 
 
@@ -148,7 +154,9 @@ def _laid_out(query: Query, scores: Scores, scan: Scan, asked: Probes) -> _LaidO
     seen = _sightings([hit for hit in hits if sighted[hit.rank - 1]], scan)
     best = _hits((listed if len(listed) else order)[:1], np.ones(1, bool), scores, scan, asked)
     shown = _sorted(hits, query.sort)[: query.limit]
-    return _LaidOut(verdict, shown, seen, {hit.rank: hit for hit in [*best, *shown, *(one.hit for one in seen)]})
+    told = seen if query.everything else seen[:SIGHTINGS_TOLD]
+    boxed = {hit.rank: hit for hit in [*best, *shown, *(one.hit for one in told)]}
+    return _LaidOut(verdict, shown, told, len(seen), boxed)
 
 
 def _told(query: Query, searched: Searched, laid_out: _LaidOut, packs: Mapping[int, Pack], asked: Probes) -> Answer:
@@ -158,7 +166,8 @@ def _told(query: Query, searched: Searched, laid_out: _LaidOut, packs: Mapping[i
         verdict=laid_out.verdict,
         searched=searched,
         hits=tuple(boxed[hit.rank] for hit in laid_out.shown),
-        sightings=tuple(one._replace(hit=boxed[one.best]) for one in laid_out.seen),
+        sightings=tuple(one._replace(hit=boxed[one.best]) for one in laid_out.sightings),
+        sightings_in_all=laid_out.sightings_in_all,
         best=boxed[1],
     )
 
@@ -210,7 +219,7 @@ def _boxed(hits: Mapping[int, Hit], packs: Mapping[int, Pack], query: Query, ask
 
 
 def _empty(query: Query, searched: Searched) -> Answer:
-    return Answer(query, Verdict.EMPTY, searched, (), ())
+    return Answer(query, Verdict.EMPTY, searched, hits=(), sightings=())
 
 
 def _ms(seconds: float) -> float:

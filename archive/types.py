@@ -223,9 +223,9 @@ class Reached(NamedTuple):
     segments: Ids
     scores: NDArray[np.float32]
 
-    def reaching(self, least: float) -> Ids:
-        """Those that may score so much."""
-        return self.segments[self.scores >= least]
+    def only(self, which: NDArray[np.bool_]) -> Reached:
+        """Some of them."""
+        return Reached(self.segments[which], self.scores[which])
 
 
 class Sort(StrEnum):
@@ -374,9 +374,9 @@ class Used(NamedTuple):
 class Answer(NamedTuple):
     """Everything that a query found, before it is printed.
 
-    `best` is the top photo; where nothing cleared the bar and `hits` is empty, the best of those that were likely to
-    be it, or of all in a small archive. `since` is None where no later photo shows the place of the last sighting;
-    `took_ms` has load, embed, search and total.
+    `sightings` are the latest of `sightings_in_all`. `best` is the top photo; where nothing cleared the bar and `hits`
+    is empty, the best of those that were likely to be it, or of all in a small archive. `since` is None where no later
+    photo shows the place of the last sighting; `took_ms` has load, embed, search and total.
     """
 
     query: Query
@@ -388,3 +388,4 @@ class Answer(NamedTuple):
     taught: tuple[Used, ...] = ()
     since: Since | None = None
     took_ms: Mapping[str, float] = MappingProxyType({})
+    sightings_in_all: int = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -239,6 +240,34 @@ def test_where_all_that_shows_it_is_damaged_or_gone_the_others_answer(
     assert (answer.best, answer.searched.damaged) == (whole.best, whole.searched.damaged)
 
 
+def test_of_the_photos_to_be_shown_a_damaged_one_is_passed_over_and_counted(settings: Settings, pair_id: int) -> None:
+    seal(settings, pair_id, seal_at=1000)
+    best, *others = ranking(ask(settings, pair_id, Query("7", limit=5)))
+    with closing(connect_to_write(settings.catalog)) as connection:
+        connection.execute("UPDATE packs SET crc = crc + 1 WHERE photo_id = ?", (best[0],))
+    answer = ask(settings, pair_id, Query("7", limit=4))
+    assert ranking(answer) == others
+    assert answer.searched.damaged == 1
+
+
+def test_a_photo_that_clears_the_bar_by_its_frame_alone_stands_where_brute_force_puts_it(
+    settings: Settings, pair_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = NewPhoto(
+        f"{PHOTOS:064x}", ".jpg", 1, CaptureTime(MORNING, CaptureSource.EXIF), None, 100, 100, b"x", b"x", None
+    )
+    whole = pack(3)
+    vectors = np.concatenate([pack(20).vectors[3:4], whole.vectors[1:]])
+    with bootstrap.writing(settings) as catalog:
+        framed = catalog.add_photo(new, pair_id, replace(whole, vectors=vectors))
+    query = Query("7", limit=PHOTOS)
+    plain = ranking(ask(settings, pair_id, query))
+    assert framed in dict(plain)
+    seal(settings, pair_id, seal_at=1000)
+    monkeypatch.setattr(scanning, "LIKELY", 1)
+    assert ranking(ask(settings, pair_id, query)) == plain
+
+
 def test_without_any_shard_file_every_answer_is_the_same(settings: Settings, pair_id: int) -> None:
     query = Query("7", limit=20)
     seal(settings, pair_id, seal_at=1000)
@@ -253,6 +282,34 @@ def test_every_photo_over_the_bar_is_in_a_sighting_whatever_the_limit(settings: 
     assert sum(one.photos for one in answer.sightings) == PHOTOS // 40
     assert answer.sightings[0].hit.photo.name == "360.jpg"
     assert answer.sightings[0].hit.boxes
+
+
+def test_of_many_sightings_the_latest_are_told_and_all_are_counted(
+    settings: Settings, pair_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = ask(settings, pair_id, Query("7"))
+    assert every.sightings_in_all == len(every.sightings) > 3
+    monkeypatch.setattr(search, "SIGHTINGS_TOLD", 3)
+    few = ask(settings, pair_id, Query("7"))
+    assert few.sightings == every.sightings[:3]
+    assert few.sightings_in_all == every.sightings_in_all
+    assert len(ask(settings, pair_id, Query("7", everything=True)).sightings) == every.sightings_in_all
+
+
+@pytest.mark.parametrize("seal_at", [1000, PHOTOS * 20])
+@pytest.mark.parametrize("at_once", [1, 64])
+def test_photos_that_are_alike_are_those_whose_frames_are_nearest(
+    settings: Settings, pair_id: int, seal_at: int, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seal(settings, pair_id, seal_at)
+    monkeypatch.setattr(scanning, "FRAMES_AT_ONCE", at_once)
+    with bootstrap.reading(settings) as reader:
+        frames = reader.frames_of(pair_id, range(1, PHOTOS + 1))
+        scan = Scan(reader, indexing.index(settings, reader, pair_id, PAIR), pair_id, None)
+        found, all_of_them = scan.alike(41, 0.1, 4), scan.alike(41, 0.3, PHOTOS)
+    nearest = sorted(frames, key=lambda photo: -float(frames[photo] @ frames[41]))
+    assert found == nearest[:4]
+    assert all_of_them == [photo for photo in nearest if float(frames[photo] @ frames[41]) >= 0.3]
 
 
 def test_of_a_thing_that_is_everywhere_the_latest_photo_and_the_best_one_are_told(

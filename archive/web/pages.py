@@ -230,7 +230,7 @@ def _answered(asking: Asking, answer: Answer) -> dict[str, Any]:
     hits = [hit for hit in answer.hits if round(hit.probability * 100) >= asking.bar]
     more = asking.more() if len(answer.hits) == asking.limit else None
     last, earlier = answer.sightings[:1], answer.sightings[1 : SIGHTINGS_SHOWN + 1]
-    hidden = max(0, len(answer.sightings) - 1 - len(earlier))
+    hidden = max(0, answer.sightings_in_all - 1 - len(earlier))
     return {
         "asking": asking,
         "answer": answer,

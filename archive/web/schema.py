@@ -131,6 +131,7 @@ class AnswerObject(Object):
     searched: SearchedObject
     hits: list[HitObject]
     sightings: list[SightingObject]
+    sightings_in_all: int
     took_ms: dict[str, float]
     taught: list[UsedObject]
     since: SinceObject | None

@@ -88,6 +88,9 @@ def test_whatever_a_reader_is_asked_it_shows_its_wearers_photos_alone(world: Wor
         assert set(_listed(reader.photos_between(noon(1), noon(99)).ids)) <= own
         assert set(reader.packs_of(pair_id, everybodys)) == own
         assert set(reader.frames_of(pair_id, everybodys)) == own
+        assert (
+            set(reader.vectors_of(world.pair_id, DIM, np.array(everybodys) << ORDINAL_BITS)[0] >> ORDINAL_BITS) == own
+        )
         assert {one.photo_id for _, one in reader.packs(pair_id)} == own
         assert {one.photo_id for _, one in reader.packs(pair_id, photos=every)} == own
         assert {one.photo_id for one in reader.first_packs(pair_id, 0, 10**6, 99)} == own
