@@ -124,6 +124,8 @@ class Scan:
         return self._lowered(ranking.score(packs, probes), probes)
 
     def _lowered(self, scores: Scores, probes: Probes) -> Scores:
+        if not len(scores.photos):
+            return scores
         penalties = verdicts.penalties(self._reader.marks(scores.photos))
         return ranking.lowered(scores, penalties, probes.background.scale)
 

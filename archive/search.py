@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     Remember = Callable[[str, str, Vectors], None]
 
 
-SIGHTINGS_TOLD = 100
+SIGHTINGS_TOLD = 50
 """Sightings that an answer tells, the latest, unless everything is asked for: of what is seen daily there are hundreds,
 and to read what each shows takes longer than all else."""
 
