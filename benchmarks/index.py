@@ -7,7 +7,11 @@ ours     the archive's own shards, and the vectors of their candidates from an S
 
 The vectors are made up after what is known of CLIP's: a spectrum that falls like a power, concepts of which few are
 common, and words that ask about them from outside the cloud of pictures. Words that are asked are not those trained on.
-With `--full` the built-in pair looks at real photos, too, and a catalog of ten million needs 14 GB of disk.
+`words_cpu_ms` is what the archive asks for words: all segments that score as much as the tenth best of all.
+
+With `--full` the built-in pair looks at real photos, too, and ten million and a hundred million are measured, which
+needs 24 GB of disk and goes best with 12 GB of memory. The hundred million are files of codes, each of ten copied ten
+times: as much is read and computed as of other vectors, and every tenth best is as near as the best of a tenth.
 """
 
 from __future__ import annotations
@@ -15,7 +19,10 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import closing
+from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
+from shutil import copyfile
 from tempfile import TemporaryDirectory
 from time import perf_counter, process_time
 from typing import TYPE_CHECKING, NamedTuple
@@ -25,15 +32,16 @@ import numpy as np
 
 from archive.catalog.candidates import vectors_of
 from archive.catalog.driver import PAGE_SIZE, sqlite_module
+from archive.indexes import container
 from archive.indexes.faiss_shards import FaissIndex
 from archive.sealing import LARGEST
 from archive.types import ORDINAL_BITS
 from benchmarks.spread import near_duplicates, real_vectors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-    from archive.types import Halves, Ids, Vectors
+    from archive.types import Halves, Ids, Shard, Vectors
 
 DIM = 512
 SEGMENTS = 27
@@ -44,7 +52,8 @@ BLOCK = SEGMENTS * 2_048
 QUICK = (100_000, 1_000_000)
 FULL = (100_000, 1_000_000, 10_000_000)
 FLAT_MOST = 1_000_000
-FARTHEST = 100_000_000
+FARTHEST, COPIED_FROM = 100_000_000, 10_000_000
+MOST, WORDS = 1 << 20, 20
 
 
 class MadeUp(NamedTuple):
@@ -118,7 +127,7 @@ class Store:
 def measure(*, full: bool) -> dict[str, object]:
     """Every figure: at each size, how the cost grows, what ten times more would cost, and on real vectors."""
     at = {str(size): _at(size) for size in (FULL if full else QUICK)}
-    found: dict[str, object] = {"dim": DIM, "at": at, "growth_per_decade": _growth(at), "at_1e8": _farther(at)}
+    found: dict[str, object] = {"dim": DIM, "at": at, "growth_per_decade": _growth(at), "reckoned_1e8": _reckoned(at)}
     if full:
         vectors, frames, words = real_vectors()
         found["real"] = _compared(_blocks(vectors), words[:-ASKED], words[-ASKED:], vectors.shape[1])
@@ -152,7 +161,13 @@ def _compared(blocks: Iterator[Vectors], trained: Vectors, asked: Vectors, dim: 
         found: list[list[int]] = []
         ours_ms = _cpu_ms(lambda row: found.append([one.segment for one in index.search(row, BEST)]), asked)
         disk = sum(path.stat().st_size for path in (Path(folder) / "index").iterdir())
+        bars = truth.bars()
+        reached = [index.reaching(row, least, MOST) for row, least in zip(asked[:, np.newaxis], bars, strict=True)]
+        farther = {}
+        if building.rows >= COPIED_FROM:
+            farther = _copied(building.shards, Path(folder) / "index", asked, bars, store)
         return {
+            **farther,
             "vectors": building.rows,
             "recall_at_10": truth.recall(found),
             "cpu_ms": ours_ms,
@@ -163,7 +178,39 @@ def _compared(blocks: Iterator[Vectors], trained: Vectors, asked: Vectors, dim: 
             "built_each_cpu_second": building.rows / building.cpu,
             "built_each_second": building.rows / building.wall,
             "training_cpu_seconds": building.first,
+            "words_recall_at_10": truth.recall([one.segments.tolist() for one in reached]),
+            **_words_ms(index, asked, bars),
         }
+
+
+def _words_ms(index: FaissIndex, asked: Vectors, bars: Sequence[float]) -> dict[str, float]:
+    """What it costs to name all segments that score so much for the first of what is asked."""
+    began, before = perf_counter(), process_time()
+    for row, least in zip(asked[:WORDS, np.newaxis], bars, strict=False):
+        index.reaching(row, least, MOST)
+    spent = {"words_cpu_ms": process_time() - before, "words_ms": perf_counter() - began}
+    return {name: seconds / WORDS * 1000 for name, seconds in spent.items()}
+
+
+def _copied(
+    shards: Sequence[Shard], folder: Path, asked: Vectors, bars: Sequence[float], store: Store
+) -> dict[str, dict[str, float]]:
+    """What a search costs over so many copies of shards that they hold a hundred million vectors."""
+    copies = -(-FARTHEST // sum(shard.count for shard in shards))
+    every = [replace(shard, name=container.new_shard_name(1, 1)) for _ in range(copies) for shard in shards]
+    for copy, shard in zip(every, cycle(shards), strict=False):
+        copyfile(folder / shard.name, folder / copy.name)
+    index = FaissIndex(folder, asked.shape[1], every, stored=lambda ids: store.vectors_of(np.unique(ids)))
+    index.search(asked[:1], BEST)
+    figures = {
+        "vectors": float(len(index)),
+        "cpu_ms": _cpu_ms(lambda row: index.search(row, BEST), asked[:WORDS]),
+        "index_gigabytes": sum(shard.size for shard in every) / 1e9,
+        **_words_ms(index, asked, bars),
+    }
+    for shard in every:
+        index.remove(shard)
+    return {"copied": figures}
 
 
 class _Building:
@@ -172,6 +219,7 @@ class _Building:
     def __init__(self, index: FaissIndex) -> None:
         self._index = index
         self._waiting: list[tuple[Ids, Halves]] = []
+        self.shards: list[Shard] = []
         self.rows = 0
         self.cpu = self.wall = self.first = 0.0
 
@@ -195,7 +243,7 @@ class _Building:
             self._index.remove(shard)
         began, before = perf_counter(), process_time()
         number = int(ids[0])
-        self._index.add(ids, vectors, (number, number))
+        self.shards.append(self._index.add(ids, vectors, (number, number)))
         self.cpu += process_time() - before
         self.wall += perf_counter() - began
         self.rows += len(ids)
@@ -216,6 +264,11 @@ class _Truth:
         best = np.argsort(-scores, axis=1)[:, :BEST]
         self._ids, self._scores = np.take_along_axis(every, best, 1), np.take_along_axis(scores, best, 1)
 
+    def bars(self) -> list[float]:
+        """The score of the last of the true best, of each query."""
+        bars: list[float] = self._scores[:, -1].tolist()
+        return bars
+
     def recall(self, found: list[list[int]]) -> float:
         """The share of the true best that were found."""
         return float(
@@ -231,7 +284,7 @@ def _growth(at: dict[str, dict[str, float]]) -> float:
     return float((most["cpu_ms"] / fewest["cpu_ms"]) ** (1 / decades))
 
 
-def _farther(at: dict[str, dict[str, float]]) -> dict[str, float]:
+def _reckoned(at: dict[str, dict[str, float]]) -> dict[str, float]:
     """A hundred million, reckoned: bytes and seconds grow with the vectors, a query by the measured power."""
     most = max(at.values(), key=lambda one: one["vectors"])
     decades = float(np.log10(FARTHEST / most["vectors"]))
