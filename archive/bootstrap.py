@@ -34,9 +34,6 @@ if TYPE_CHECKING:
 PATIENCE = 2.0
 """Seconds that a command waits for another writer; a query that remembers its words is done in milliseconds."""
 
-MOST_WORKERS = 8
-"""Photos observed side by side at the most: each has a network and its pixels in memory."""
-
 
 def catalog_place(settings: Settings) -> Place:
     """Where the catalog is: a file of the home, or the PostgreSQL that the configuration names."""
@@ -241,9 +238,9 @@ def executor(settings: Settings, seeing: Observer, pair: Pair) -> Executor:
     """Where an ingest observes photos: in this process, or on the Ray that the configuration names."""
     if settings.cluster is None or settings.cluster.executor == "local":
         from archive.executors.local import LocalExecutor
-        from archive.runtimes.processors import processors
+        from archive.runtimes.processors import workers
 
-        return LocalExecutor(seeing, min(processors(), MOST_WORKERS))
+        return LocalExecutor(seeing, workers())
     from archive.executors.ray import Place, RayExecutor
 
     return RayExecutor(Place.parse(settings.cluster.executor), partial(parts.watching, settings, pair))
@@ -319,7 +316,7 @@ def reindex(settings: Settings, report: Report, watcher: Watcher, *, of_answerin
         ArchiveError: nothing was ever ingested.
     """
     from archive.reindex import embed_missing, may_answer
-    from archive.runtimes.processors import processors
+    from archive.runtimes.processors import workers
     from archive.teaching import embed_missing as embed_exemplars
 
     refuse_unbegun(settings)
@@ -329,8 +326,7 @@ def reindex(settings: Settings, report: Report, watcher: Watcher, *, of_answerin
         damaged = catalog.damaged_packs(pair_id)
         if catalog.pending(pair_id) or damaged:
             seeing, _ = parts.observer(settings, PairChoice(), pair)
-            workers = min(processors(), MOST_WORKERS)
-            embed_missing(catalog, originals(settings), decode, seeing, pair_id, damaged, workers, report, watcher)
+            embed_missing(catalog, originals(settings), decode, seeing, pair_id, damaged, workers(), report, watcher)
         if catalog.exemplars_without_vector(pair.space):
             embed_exemplars(catalog, parts.looking(pair, settings))
         if may_answer(catalog.photo_count(), catalog.pending(pair_id)):

@@ -15,7 +15,7 @@ from archive import bootstrap, indexing, pace, parts
 from archive.catalog.lock import is_held, writer_lock
 from archive.errors import ArchiveError
 from archive.reembedding import TURN_PHOTOS, Report
-from archive.runtimes.processors import processors
+from archive.runtimes import processors
 from archive.settings import PairChoice
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def at_work(settings: Settings, *, workers: int | None = None) -> Iterator[Reemb
             decode=decode,
             index=lambda catalog: indexing.index(settings, catalog, pair_id, pair),
             seal_at=settings.seal_at,
-            workers=workers or min(processors(), bootstrap.MOST_WORKERS),
+            workers=workers or processors.workers(),
         )
 
 
