@@ -14,6 +14,7 @@ from archive.indexes import container, engines
 from archive.indexes.opened import Opened, flat_best, read, side_by_side
 from archive.indexes.rows import (
     belonging_to,
+    between,
     checked,
     checked_query,
     growing,
@@ -309,10 +310,17 @@ class FaissIndex:
         return self._cells[shards[0][0].content.training.hex()]
 
     def _wanted(self, photos: Ids | None) -> tuple[list[Wanted], list[Wanted]]:
-        """The healthy shards, flat ones and clustered ones, each with the rows that belong to photos."""
-        wanted = [
-            (opened, None if photos is None else belonging_to(photos, opened.content.ids)) for opened in self._healthy()
-        ]
+        """The healthy shards, flat ones and clustered ones, each with the rows that belong to photos.
+
+        Those that hold no segment of the photos are left out.
+        """
+        wanted: list[Wanted] = []
+        for opened in self._healthy():
+            ids = opened.content.ids
+            if photos is None:
+                wanted.append((opened, None))
+            elif len(own := between(photos, ids[0], ids[-1])):
+                wanted.append((opened, belonging_to(own, ids)))
         flat = [one for one in wanted if not one[0].is_clustered]
         return flat, [one for one in wanted if one[0].is_clustered]
 

@@ -90,6 +90,12 @@ def belonging_to(photos: Ids, ids: Ids) -> NDArray[np.bool_]:
     return np.repeat(np.arange(len(edges) - 1) % 2 == 1, np.diff(edges))
 
 
+def between(photos: Ids, first: int, last: int) -> Ids:
+    """Those of `photos` (sorted) that the segments from first to last may belong to."""
+    start, end = np.searchsorted(photos, [first >> ORDINAL_BITS, (last >> ORDINAL_BITS) + 1])
+    return photos[start:end]
+
+
 def nearest(ids: Ids, scores: NDArray[np.float32], limit: int) -> Scored:
     """The `limit` best, best first; equal scores stand in order of id, so that the answer never depends on luck."""
     if len(ids) > limit:

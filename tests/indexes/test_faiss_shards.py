@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from archive.indexes import codes, container, engines, faiss_shards, opened, training
 from archive.indexes.faiss_shards import FaissIndex
-from archive.indexes.rows import belonging_to
+from archive.indexes.rows import belonging_to, between
 from archive.scanning import LIKELY
 from tests.contracts.vector_index import (
     VectorIndexContract,
@@ -261,6 +261,19 @@ def test_the_segments_of_photos_are_those_and_no_others(photos: set[int], segmen
     held = [photo << 10 | place for photo in sorted(segments_of) for place in range(segments_of[photo])]
     wanted = belonging_to(np.array(sorted(photos), np.int64), np.array(held, np.int64))
     assert wanted.tolist() == [segment >> 10 in photos for segment in held]
+
+
+@given(
+    photos=st.sets(st.integers(0, 40)),
+    segments=st.lists(st.integers(0, 40 << 10), min_size=1).map(sorted),
+)
+def test_of_photos_only_those_outside_what_a_shard_covers_are_left_out_before_it_is_looked_at(
+    photos: set[int], segments: list[int]
+) -> None:
+    all_of_them, held = np.array(sorted(photos), np.int64), np.array(segments, np.int64)
+    own = between(all_of_them, segments[0], segments[-1])
+    assert own.tolist() == [one for one in sorted(photos) if segments[0] >> 10 <= one <= segments[-1] >> 10]
+    np.testing.assert_array_equal(belonging_to(own, held), belonging_to(all_of_them, held))
 
 
 # Cells: shared by all clustered shards, needed by none of them to be read.
