@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from archive.errors import WeightsRejected
+from archive.segmenters.maskless import without_masks
 from archive.segmenters.regions import distinct, regions
 from archive.segmenters.weights import present, short_digest
 from archive.types import Glance
@@ -37,6 +38,13 @@ MOST = 1000
 REGIONS = 300
 
 
+class _Graph(NamedTuple):
+    """A graph ready to run; one that is slim gives boxes, scores and levels, any other prototypes of masks, too."""
+
+    session: Any
+    is_slim: bool
+
+
 class OneLookNetwork:
     """Looks at photos, closely and from afar, each thread at its own.
 
@@ -52,6 +60,8 @@ class OneLookNetwork:
         self.floor = floor
         self._last = _Last()
         self._loading = threading.Lock()
+        self._has_looked = False
+        self._graph: _Graph | None = None
 
     @cached_property
     def name(self) -> str:
@@ -66,6 +76,7 @@ class OneLookNetwork:
         """
         if self._last.pixels is not pixels or self._last.glance is None:
             self._last.pixels, self._last.glance = pixels, self._look(pixels)
+            self._has_looked = True
         return self._last.glance
 
     def _look(self, pixels: Pixels) -> Glance:
@@ -84,18 +95,28 @@ class OneLookNetwork:
     def _seen(self, pixels: Pixels, size: int) -> Glance:
         """What the network makes of one view whose longer side has that size."""
         view, scale = view_of(pixels, size)
-        with self._loading:
-            session = self._session
-        rows, prototypes, *levels = session.run(None, {"images": view})
-        kinds = rows.shape[1] - 4 - prototypes.shape[1]
-        scores = rows[0, 4 : 4 + kinds].T
+        graph = self._at_work()
+        rows, *levels = graph.session.run(None, {"images": view})
+        masks = 0 if graph.is_slim else levels.pop(0).shape[1]
+        scores = rows[0, 4 : rows.shape[1] - masks].T
         kept = np.flatnonzero(sureness(scores) >= self.floor)
         centre, half = rows[0, :2, kept], rows[0, 2:4, kept] / 2
         boxes = (np.concatenate([centre - half, centre + half], axis=1) / scale).astype(np.float32)
         return Glance(boxes, scores[kept], tuple(level[0] for level in levels), scale)
 
-    @cached_property
-    def _session(self) -> Any:  # noqa: ANN401  (onnxruntime has no types worth the name)
+    def _at_work(self) -> _Graph:
+        """The graph: for the first photo as it stands in its file, for any further one without what only masks need.
+
+        The library that takes it away takes longer to load than one photo would save.
+        """
+        with self._loading:
+            if self._graph is None:
+                self._graph = self._opened(is_slim=False)
+            elif self._has_looked and not self._graph.is_slim:
+                self._graph = self._opened(is_slim=True)
+            return self._graph
+
+    def _opened(self, *, is_slim: bool) -> _Graph:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -103,14 +124,15 @@ class OneLookNetwork:
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         try:
-            session = onnxruntime.InferenceSession(str(self.weights), options, providers=["CPUExecutionProvider"])
+            content = without_masks(self.weights) if is_slim else str(self.weights)
+            session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its errors share no base
             raise WeightsRejected(f"{self.weights} is damaged; install archive again") from error
-        if len(session.get_outputs()) < 3:
+        if not is_slim and len(session.get_outputs()) < 3:
             raise WeightsRejected(
                 f"{self.weights} shows no feature maps; choose another pair with `archive models list`"
             )
-        return session
+        return _Graph(session, is_slim)
 
 
 def view_of(pixels: Pixels, size: int) -> tuple[NDArray[np.float32], float]:

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import onnx
 import pytest
 
 from archive.embedders.pooling import overlaps
 from archive.errors import WeightsMissing, WeightsRejected
 from archive.pairs.shipped import shipped_folder
+from archive.segmenters.maskless import without_masks
 from archive.segmenters.one_look import OneLookNetwork, OneLookSegmenter, sureness
 from archive.segmenters.regions import AT_ONCE, distinct
 from tests.contracts.segmenter import SegmenterContract, still_life
@@ -33,6 +35,33 @@ def test_a_look_is_taken_once_for_a_photo_and_anew_for_another() -> None:
     photo = still_life(120, 160)
     assert network.see(photo) is network.see(photo)
     assert network.see(photo.copy()) is not network.see(photo)
+
+
+def test_without_masks_a_second_photo_is_seen_to_the_bit_as_it_would_be_as_the_first() -> None:
+    photo, other = still_life(120, 160), still_life(160, 120)
+    as_first = OneLookNetwork(WEIGHTS, size=320).see(other)
+    network = OneLookNetwork(WEIGHTS, size=320)
+    network.see(photo)
+    as_second = network.see(other)
+    assert as_second.scores.shape == as_first.scores.shape
+    for seen, expected in zip((as_second.boxes, *as_second.levels), (as_first.boxes, *as_first.levels), strict=True):
+        np.testing.assert_array_equal(seen, expected)
+    np.testing.assert_array_equal(as_second.scores, as_first.scores)
+
+
+def test_what_only_masks_need_is_cut_off_and_all_else_stays() -> None:
+    whole, slim = onnx.load(WEIGHTS), onnx.load_from_string(without_masks(WEIGHTS))
+    onnx.checker.check_model(slim)
+    assert [one.name for one in slim.graph.output] == [one.name for one in whole.graph.output if one.name != "output1"]
+    gone = {one.name for one in whole.graph.initializer} - {one.name for one in slim.graph.initializer}
+    assert gone
+    assert all("proto" in name or "cv4" in name for name in gone)
+
+
+def test_a_graph_whose_rows_hold_no_masks_has_none_to_cut_off(tmp_path: Path) -> None:
+    (tmp_path / "slim.onnx").write_bytes(without_masks(WEIGHTS))
+    with pytest.raises(ValueError, match="are not boxes, scores and coefficients"):
+        without_masks(tmp_path / "slim.onnx")
 
 
 def test_each_thread_looks_at_its_own_photo() -> None:
