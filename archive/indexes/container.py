@@ -5,12 +5,14 @@ A shard file, little-endian:
     header   64 bytes: magic, version, dim, count, nonce of the file, the first half of the sha256 of the training that
              it needs (zeros: none), and the version of faiss that wrote the engine
     ids      int64 (count,): segment ids in ascending order; faiss knows only their row numbers
+    parts    only where there is a training: how many parts and how many dimensions, two uint32, then the arrays of
+             `Parts` in their order
     padding  so many bytes of 255 (0 in versions before 4) that the first of the engine's blocks of codes stands at a
              multiple of 64; the others then stand at multiples of 32, which is what faiss's kernel needs
     engine   the faiss index, up to the end of the file; its first byte is another
 
 What clustered shards share, their training, is a file named by its sha256: a header of 64 bytes (magic, version, dim,
-kept, near, cells, subs; rows, first and last pack that it was learned from), then the arrays of `Training` in their
+kept, cells, subs; rows, first and last pack that it was learned from), then the arrays of `Training` in their
 order, float32. Everything in it is a sum over many rows, so no photo that it was learned from can be told from it; but
 a step of the codes may be the mean of few, of eight dimensions at the most, and the least and the most that codes lack
 may be of one row each: lengths without a direction.
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
     from archive.verified import Verified
 
 MAGIC = b"ARCHSHRD"
-VERSION = 5
+VERSION = 6
 """Versions before differ in what clustered shards hold; their flat ones are the same."""
 
 TRAINING_MAGIC = b"ARCHCELL"
@@ -50,7 +52,8 @@ CELLS_SUFFIX = ".cells"
 PARTIAL_SUFFIX = ".partial"
 
 _HEADER = struct.Struct("<8sIIQ16s16s8s")
-_TRAINING_HEADER = struct.Struct("<8sIIIIIIQQQ8x")
+_TRAINING_HEADER = struct.Struct("<8sIIIIIQQQ12x")
+_PARTS_HEADER = struct.Struct("<II")
 _ALIGNMENT = 64
 _PADDING = b"\xff"
 
@@ -80,15 +83,36 @@ class HashedFile:
     """faiss calls its writer."""
 
 
-class ShardContent(NamedTuple):
-    """A verified shard. `engine` is mapped from the file and stays readable after the file is removed.
+class Parts(NamedTuple):
+    """How a clustered shard divides the cells of its training, for its own rows.
 
-    `training` is the beginning of the sha256 of the training that it needs, empty for a shard that needs none.
+    cells    int32 (parts,): of which cell each is a part, in ascending order
+    rows     int32 (parts,): how many of the cell's rows it holds, which follow those of the part before; whole blocks
+             of codes but for the last of a cell
+    middles  float32 (parts, near): the mean of its rows in the first dimensions of what is coded, from the cell's own
+    spreads  float32 (parts,): how far from that its rows lie, the root of the mean of squares, in all that are coded
+    """
+
+    cells: NDArray[np.int32]
+    rows: NDArray[np.int32]
+    middles: Vectors
+    spreads: NDArray[np.float32]
+
+
+NO_PARTS = Parts(*(np.empty(0, np.int32),) * 2, np.empty((0, 0), np.float32), np.empty(0, np.float32))
+
+
+class ShardContent(NamedTuple):
+    """A verified shard. `parts` and `engine` are mapped from the file and stay readable after the file is removed.
+
+    `training` is the beginning of the sha256 of the training that it needs, empty for a shard that needs none and has
+    no parts.
     """
 
     ids: Ids
     engine: NDArray[np.uint8]
     training: bytes
+    parts: Parts
 
 
 class Training(NamedTuple):
@@ -98,8 +122,7 @@ class Training(NamedTuple):
     codes    (kept, dim): a vector less the mean, times this, is what is coded
     asks     (kept, dim): a query times this; its products with what is coded are near those of the vectors themselves
     middles  (cells, kept): the mean of what is coded, of the vectors of each cell; a vector belongs to the nearest by
-             its first dimensions, as many as there are spreads of
-    spreads  (cells, near): the variance of those dimensions
+             its first dimensions
     means, stretches, lacks  (subs, 16, 8), (subs,) and (16,): see `archive.indexes.codes.Steps`
     """
 
@@ -107,7 +130,6 @@ class Training(NamedTuple):
     codes: Vectors
     asks: Vectors
     middles: Vectors
-    spreads: Vectors
     means: NDArray[np.float32]
     stretches: NDArray[np.float32]
     lacks: NDArray[np.float32]
@@ -161,14 +183,27 @@ def new_shard_name(first_pack: int, last_pack: int) -> str:
     return f"{first_pack}-{last_pack}-{os.urandom(8).hex()}{SHARD_SUFFIX}"
 
 
-def write_head(file: HashedFile, ids: Ids, dim: int, training: bytes, engine_version: str, unread: int = 0) -> None:
-    """Write everything of a shard that stands before the engine; `training` is the mark of the one that it needs.
+class Needed(NamedTuple):
+    """What a clustered shard has beside its engine: the mark of the training that it needs, and its parts."""
+
+    mark: bytes
+    parts: Parts
+
+
+def write_head(
+    file: HashedFile, ids: Ids, dim: int, engine_version: str, needed: Needed | None = None, unread: int = 0
+) -> None:
+    """Write everything of a shard that stands before the engine.
 
     So many of the engine's bytes stand before those that it reads in blocks.
     """
-    version = engine_version.encode()[:8]
-    file.write(_HEADER.pack(MAGIC, VERSION, dim, len(ids), os.urandom(16), training, version))
+    mark, version = needed.mark if needed else b"", engine_version.encode()[:8]
+    file.write(_HEADER.pack(MAGIC, VERSION, dim, len(ids), os.urandom(16), mark, version))
     file.write(np.ascontiguousarray(ids, dtype="<i8").data.cast("B"))
+    if needed:
+        file.write(_PARTS_HEADER.pack(*needed.parts.middles.shape))
+        for part in needed.parts:
+            file.write(part.astype(part.dtype.newbyteorder("<")).tobytes())
     file.write(_PADDING * (-(file.size + unread) % _ALIGNMENT))
 
 
@@ -234,8 +269,8 @@ def read_training(folder: Path, dim: int, verified: Verified | None = None) -> S
 
 def write_training(folder: Path, training: Training, lesson: Lesson) -> StoredTraining:
     """Store a training durably."""
-    (kept, dim), (cells, near), subs = training.codes.shape, training.spreads.shape, len(training.means)
-    head = _TRAINING_HEADER.pack(TRAINING_MAGIC, VERSION, dim, kept, near, cells, subs, *lesson)
+    (kept, dim), cells, subs = training.codes.shape, len(training.middles), len(training.means)
+    head = _TRAINING_HEADER.pack(TRAINING_MAGIC, VERSION, dim, kept, cells, subs, *lesson)
     content = head + b"".join(part.astype("<f4").tobytes() for part in training)
     name = f"{sha256_of(content)}{CELLS_SUFFIX}"
     with durable(folder, name) as file:
@@ -244,11 +279,11 @@ def write_training(folder: Path, training: Training, lesson: Lesson) -> StoredTr
 
 
 def _parse_training(name: str, content: mmap.mmap, dim: int) -> StoredTraining | None:
-    _, version, its_dim, kept, near, cells, subs, *lesson = _TRAINING_HEADER.unpack_from(content)
+    _, version, its_dim, kept, cells, subs, *lesson = _TRAINING_HEADER.unpack_from(content)
     if (version, its_dim) != (VERSION, dim):
         return None
     of_codes = [(subs, STEPS, WIDEST), (subs,), (STEPS,)]
-    shapes = [(dim,), (kept, dim), (kept, dim), (cells, kept), (cells, near), *of_codes]
+    shapes = [(dim,), (kept, dim), (kept, dim), (cells, kept), *of_codes]
     parts, place = [], _TRAINING_HEADER.size
     for shape in shapes:
         count = int(np.prod(shape))
@@ -259,11 +294,24 @@ def _parse_training(name: str, content: mmap.mmap, dim: int) -> StoredTraining |
 
 def _parse(memory: mmap.mmap, shard: Shard, dim: int) -> ShardContent | None:
     magic, version, its_dim, count, _, training, _ = _HEADER.unpack_from(memory)
-    if (magic, its_dim, count) != (MAGIC, dim, shard.count) or version not in range(1, VERSION + 1):
+    training = training.rstrip(b"\0") and training
+    understood = (VERSION,) if training else range(1, VERSION + 1)
+    if (magic, its_dim, count) != (MAGIC, dim, shard.count) or version not in understood:
         return None
-    ids_end = _HEADER.size + 8 * count
     ids = np.frombuffer(memory, dtype="<i8", count=count, offset=_HEADER.size)
-    near = memory[ids_end : ids_end + _ALIGNMENT]
+    end = _HEADER.size + ids.nbytes
+    parts = NO_PARTS
+    if training:
+        parts = _parse_parts(memory, end)
+        end += _PARTS_HEADER.size + sum(part.nbytes for part in parts)
+    near = memory[end : end + _ALIGNMENT]
     padding = len(near) - len(near.lstrip(_PADDING + b"\0"))
-    engine = np.frombuffer(memory, dtype=np.uint8, offset=ids_end + padding)
-    return ShardContent(ids, engine, training.rstrip(b"\0") and training)
+    return ShardContent(ids, np.frombuffer(memory, dtype=np.uint8, offset=end + padding), training, parts)
+
+
+def _parse_parts(memory: mmap.mmap, place: int) -> Parts:
+    parts, near = _PARTS_HEADER.unpack_from(memory, place)
+    place += _PARTS_HEADER.size
+    cells, rows = np.frombuffer(memory, "<i4", 2 * parts, place).reshape(2, parts)
+    middles = np.frombuffer(memory, "<f4", parts * near, place + 8 * parts).reshape(parts, near)
+    return Parts(cells, rows, middles, np.frombuffer(memory, "<f4", parts, place + 8 * parts + middles.nbytes))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from archive.indexes import container, engines
 from archive.indexes.rows import joined, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -22,16 +24,27 @@ SIDE_BY_SIDE_FROM = 4
 """Clustered shards from which several are read at once."""
 
 
-class Opened(NamedTuple):
-    """A healthy shard in memory; `content` keeps the mapped bytes alive that `engine` reads."""
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A healthy shard in memory; `content` keeps the mapped bytes alive that the engines read."""
 
     content: container.ShardContent
     engine: Any
 
     @property
     def is_clustered(self) -> bool:
-        """Whether it has cells."""
-        return engines.is_clustered(self.engine)
+        """Whether it has cells, and parts of them."""
+        return bool(self.content.training)
+
+    @property
+    def parts(self) -> container.Parts:
+        """Of its cells."""
+        return self.content.parts
+
+    @cached_property
+    def in_parts(self) -> Any:  # noqa: ANN401
+        """The engine of a clustered shard with a list for each part; not every query needs it."""
+        return engines.in_parts(self.engine, self.parts)
 
 
 Wanted: TypeAlias = tuple[Opened, "NDArray[np.bool_] | None"]
@@ -40,17 +53,25 @@ Wanted: TypeAlias = tuple[Opened, "NDArray[np.bool_] | None"]
 
 def flat_best(shards: Sequence[Wanted], query: Vectors, limit: int) -> Scored:
     """The nearest rows of flat shards, best first."""
-    return _best(((opened, engines.search(opened.engine, query, limit, rows)) for opened, rows in shards), limit)
+    found = [_named(opened, engines.search(opened.engine, query, limit, rows)) for opened, rows in shards]
+    return nearest(*joined(found), limit)
 
 
-def read(shards: Sequence[Wanted], asked: engines.Asked, cells: engines.SomeCells, count: int) -> Scored:
-    """The rows of some cells of clustered shards that score best by their codes, best first."""
+def read_all(one: Wanted, asked: engines.Asked, count: int) -> Scored:
+    """The rows of a clustered shard that score best by their codes, best first."""
+    opened, rows = one
+    return nearest(*_named(opened, engines.read_lists(opened.engine, asked, asked.all(), count, rows)), count)
 
-    def read_one(one: Wanted) -> tuple[Opened, engines.Found]:
-        opened, rows = one
-        return opened, engines.read_cells(opened.engine, asked, cells, count, rows)
 
-    return _best(side_by_side(read_one, shards), count)
+def read_parts(
+    shards: Sequence[Wanted], asked: engines.Asked, chosen: Sequence[NDArray[np.bool_]], count: int
+) -> Scored:
+    """The rows of some parts of clustered shards that score best by their codes, so many of each shard or more."""
+    found = []
+    for (opened, rows), some in zip(shards, chosen, strict=True):
+        lists = asked.some(opened.parts, some)
+        found.append(_named(opened, engines.read_lists(opened.in_parts, asked, lists, count, rows)))
+    return joined(found)
 
 
 def side_by_side(do: Callable[[Wanted], Done], shards: Sequence[Wanted]) -> list[Done]:
@@ -65,6 +86,7 @@ def side_by_side(do: Callable[[Wanted], Done], shards: Sequence[Wanted]) -> list
         return list(threads.map(do, shards))
 
 
-def _best(found: Iterable[tuple[Opened, engines.Found]], limit: int) -> Scored:
-    """The `limit` best of what several shards found, best first."""
-    return nearest(*joined([(opened.content.ids[rows], scores) for opened, (rows, scores) in found]), limit)
+def _named(opened: Opened, found: engines.Found) -> Scored:
+    """Rows of a shard by the ids of their segments."""
+    rows, scores = found
+    return opened.content.ids[rows], scores

@@ -55,19 +55,18 @@ def train(vectors: Vectors | Halves, words: Vectors) -> Training:
     centred = sample - mean
     codes, asks = _balanced(_moment(centred), _asked(words, sample.shape[1]))
     coded = np.ascontiguousarray(centred @ codes.T, np.float32)
-    leading = np.ascontiguousarray(coded[:, :NEAR])
-    centres = _centres(leading)
-    owners = cells_of(leading, centres)
+    centres = _centres(np.ascontiguousarray(coded[:, :NEAR]))
+    owners = cells_of(coded, centres)
     middles = _means(coded, owners, len(centres))
-    spreads = np.maximum(_means(leading**2, owners, len(centres)) - middles[:, : leading.shape[1]] ** 2, 0)
     some = _some(len(coded), CODED_SAMPLE)
     steps = learn(coded[some] - middles[owners[some]])
-    parts = (mean, codes, asks, middles, spreads, *steps)
+    parts = (mean, codes, asks, middles, *steps)
     return Training(*(np.ascontiguousarray(part, np.float32) for part in parts))
 
 
-def cells_of(coded: Vectors, centres: Vectors) -> NDArray[np.int64]:
-    """The number of the nearest centre (cells, near), for each row; it is looked for by a row's first dimensions."""
+def cells_of(coded: Vectors, middles: Vectors) -> NDArray[np.int64]:
+    """The number of the nearest middle, for each row; it is looked for by the first dimensions of both."""
+    centres = np.ascontiguousarray(middles[:, :NEAR])
     halves = np.einsum("ij,ij->i", centres, centres) / 2
     owners = np.empty(len(coded), np.int64)
     for start in range(0, len(coded), CHUNK):

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archive.indexes import codes, container, engines, faiss_shards, opened, training
+from archive.indexes import codes, container, engines, faiss_shards, opened, parts, training
 from archive.indexes.faiss_shards import FaissIndex
 from archive.indexes.rows import belonging_to, between
 from archive.scanning import LIKELY
@@ -34,6 +34,8 @@ from tests.indexes.stored import StoredIndex
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from archive.types import Halves, Ids, Shard, Vectors
     from tests.contracts.vector_index import NewIndex
@@ -229,7 +231,7 @@ def test_a_shard_of_another_dimension_is_broken(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "content"), [(0, b"NOTSHARD"), (8, b"\x06"), (64 + 8 * 120, b"what faiss does not know")]
+    ("place", "content"), [(0, b"NOTSHARD"), (8, b"\x07"), (64 + 8 * 120, b"what faiss does not know")]
 )
 def test_a_shard_that_this_version_cannot_parse_is_broken(tmp_path: Path, place: int, content: bytes) -> None:
     _, [shard] = filled(tmp_path)
@@ -487,7 +489,7 @@ def test_search_agrees_with_a_hand_made_answer_across_both_kinds(tmp_path: Path)
 def cells_as_of_millions(monkeypatch: pytest.MonkeyPatch) -> None:
     """So many cells that only some of them are read, of a few thousand rows."""
     monkeypatch.setattr(training, "ROWS_PER_CELL", 16)
-    monkeypatch.setattr(engines, "FIRST_CELLS", 8)
+    monkeypatch.setattr(faiss_shards, "FIRST_PARTS", 8)
 
 
 def many(folder: Path, rows: int = 4_000, shards: int = 1) -> tuple[StoredIndex, list[Shard]]:
@@ -657,7 +659,7 @@ def test_the_kernel_scores_rows_as_their_codes_say(tmp_path: Path) -> None:
     assert stored is not None
     learned, asked = stored.training, engines.Cells(stored.training).ask(words[:1])
     projected = np.asarray((pictures - learned.mean) @ learned.codes.T, np.float32)
-    owners = training.cells_of(projected, learned.middles[:, : learned.spreads.shape[1]])
+    owners = training.cells_of(projected, learned.middles)
     halves = codes.coded(np.asarray(projected - learned.middles[owners], np.float32), learned.steps)
     by_codes = asked.table[np.arange(len(asked.table)), halves].sum(axis=1)
     by_codes += asked.near[owners]
@@ -665,6 +667,118 @@ def test_the_kernel_scores_rows_as_their_codes_say(tmp_path: Path) -> None:
     kernel = np.array([found[segment] for segment in ids.tolist()])
     assert np.abs(kernel - by_codes).max() < 0.02
     assert np.abs(kernel - by_codes).mean() < 0.004
+
+
+# Parts: a shard divides the cells of its training for its own rows, and a search reads few of them.
+
+
+def cell_like(rows: int, seed: int = 5) -> Vectors:
+    """Rows of one cell in the dimensions that tell its parts apart."""
+    return np.random.default_rng(seed).standard_normal((rows, 8)).astype(np.float32)
+
+
+@pytest.mark.parametrize("rows", [1, 31, 32, 33, 300, 2_000])
+def test_a_cell_is_divided_at_whole_blocks_and_loses_no_row(rows: int) -> None:
+    order, sizes = parts.divided(cell_like(rows))
+    assert sorted(order) == list(range(rows))
+    assert sizes.sum() == rows
+    assert (sizes > 0).all()
+    assert not (sizes[:-1] % codes.BLOCK).any()
+
+
+def test_rows_that_are_all_the_same_are_divided_too() -> None:
+    order, sizes = parts.divided(np.ones((1_000, 8), np.float32))
+    assert len(order) == sizes.sum() == 1_000
+
+
+def test_rows_of_a_part_lie_nearer_to_each_other_than_those_of_its_cell() -> None:
+    rows = cell_like(4_000)
+    order, sizes = parts.divided(rows)
+    each = np.split(rows[order], np.cumsum(sizes)[:-1])
+    assert np.mean([one.var(axis=0).sum() for one in each]) < 0.7 * rows.var(axis=0).sum()
+
+
+@pytest.fixture
+def few_large_cells(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where an archive has grown far beyond what its training was learned from."""
+    monkeypatch.setattr(training, "ROWS_PER_CELL", 500)
+    monkeypatch.setattr(parts, "ROWS", 40)
+
+
+@pytest.mark.usefixtures("few_large_cells")
+def test_parts_say_where_their_rows_lie_and_how_far_from_there(tmp_path: Path) -> None:
+    pictures, words = clustered_rows(3_000, 32, concepts=200, seed=4)
+    stored = container.write_training(tmp_path, training.train(pictures, words), container.Lesson(3_000, 1, 600))
+    engine, divided = engines.clustered(pictures, stored.training)
+    learned = stored.training
+    coded = np.asarray((pictures - learned.mean) @ learned.codes.T, np.float32)
+    assert divided.rows.sum() == 3_000
+    assert len(divided.rows) > 2 * len(learned.middles)
+    for cell in np.unique(divided.cells):
+        size = engine.invlists.list_size(int(cell))
+        numbers, begun = faiss_ids(engine, int(cell), size), 0
+        for part in np.flatnonzero(divided.cells == cell):
+            own = coded[numbers[begun : begun + divided.rows[part]]] - learned.middles[cell]
+            begun += int(divided.rows[part])
+            middle = np.zeros(32, np.float32)
+            middle[: divided.middles.shape[1]] = divided.middles[part]
+            np.testing.assert_allclose(own.mean(axis=0), middle, atol=2e-3)
+            spread = np.sqrt(((own - middle) ** 2).sum(axis=1).mean())
+            np.testing.assert_allclose(spread, divided.spreads[part], atol=2e-3)
+
+
+def faiss_ids(engine: Any, cell: int, size: int) -> NDArray[np.int64]:  # noqa: ANN401
+    """The row numbers in a list of faiss's."""
+    import faiss
+
+    numbers = np.empty(size, np.int64)
+    faiss.memcpy(faiss.swig_ptr(numbers), engine.invlists.get_ids(cell), numbers.nbytes)
+    return numbers
+
+
+@pytest.mark.usefixtures("few_large_cells")
+@pytest.mark.parametrize("dim", [8, 32, 100])
+def test_all_parts_hold_the_rows_of_all_cells_with_their_scores(tmp_path: Path, dim: int) -> None:
+    pictures, words = clustered_rows(3_000, dim, concepts=200, seed=4)
+    index = FaissIndex(tmp_path, dim, ivf_at=1, words=lambda: words)
+    index.add(segments(3_000), pictures, (1, 600))
+    [shard], [cells] = index._healthy(), index._cells.values()
+    asked = cells.ask(words[:1])
+    every = asked.some(shard.parts, np.ones(len(shard.parts.rows), np.bool_))
+    rows, scores = engines.read_lists(shard.in_parts, asked, every, 3_000, None)
+    same, those = engines.read_lists(shard.engine, asked, asked.all(), 3_000, None)
+    assert sorted(rows) == list(range(3_000))
+    np.testing.assert_allclose(scores[np.argsort(rows)], those[np.argsort(same)], atol=2e-3)
+
+
+@pytest.mark.usefixtures("few_large_cells")
+def test_the_same_rows_are_divided_and_coded_the_same_way(tmp_path: Path) -> None:
+    pictures, words = clustered_rows(3_000, 32, concepts=200, seed=4)
+    index = FaissIndex(tmp_path, 32, ivf_at=1, words=lambda: words)
+    shards = [index.add(segments(3_000), pictures, (number, number)) for number in (1, 2)]
+    one, other = ((tmp_path / shard.name).read_bytes() for shard in shards)
+    assert one[64:] == other[64:]  # but for the head, which has a number that no other has
+
+
+@pytest.mark.usefixtures("few_large_cells")
+def test_a_search_finds_nine_of_ten_in_a_third_of_the_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(faiss_shards, "EXACT_BELOW", 0)
+    pictures, words = clustered_rows(8_000, 32, concepts=200, seed=4)
+    index, ids = StoredIndex(tmp_path, 32, ivf_at=1, words=lambda: words), segments(8_000)
+    for number, span in enumerate((slice(4_000), slice(4_000, 8_000))):
+        index.add(ids[span], pictures[span], (number * 800 + 1, number * 800 + 800))
+    looked_at: list[int] = []
+    read_lists = engines.read_lists
+
+    def told(engine: Any, asked: Any, lists: Any, *others: Any) -> Any:  # noqa: ANN401
+        looked_at.append(sum(engine.invlists.list_size(number) for number in lists.numbers.tolist()))
+        return read_lists(engine, asked, lists, *others)
+
+    monkeypatch.setattr(engines, "read_lists", told)
+    found = [{match.segment for match in index.search(word, 10)} for word in words[:40, np.newaxis]]
+    truth = [{match.segment for match in by_hand(ids, pictures, word, 10)} for word in words[:40, np.newaxis]]
+    assert np.mean([len(some & best) for some, best in zip(found, truth, strict=True)]) >= 9
+    assert sum(looked_at) < 40 * 8_000 / 3
 
 
 # The catalog decides: what it no longer has is not found, and nothing that is there is missed for it.
@@ -758,22 +872,21 @@ def test_several_shards_read_at_once_name_what_they_do_one_after_another(
     index, _ = many(tmp_path, shards=5)
     word = random_rows(1, 32, seed=3)
     readers: list[set[str]] = []
-    read_cells = engines.read_cells
+    read_lists = engines.read_lists
 
     def told(*asked: Any) -> Any:  # noqa: ANN401
         readers[-1].add(current_thread().name)
-        return read_cells(*asked)
+        return read_lists(*asked)
 
-    monkeypatch.setattr(engines, "read_cells", told)
+    monkeypatch.setattr(engines, "read_lists", told)
     found = []
     for least_shards in (1, 100):
         monkeypatch.setattr(opened, "SIDE_BY_SIDE_FROM", least_shards)
         readers.append(set())
-        found.append((index.reaching(word, 0.3, 1_000), index.search(word, 20)))
-    (side_by_side, nearest), (in_turn, same) = found
+        found.append(index.reaching(word, 0.3, 1_000))
+    side_by_side, in_turn = found
     assert np.array_equal(side_by_side.segments, in_turn.segments)
     assert np.array_equal(side_by_side.scores, in_turn.scores)
-    assert nearest == same
     assert current_thread().name not in readers[0]
     assert readers[1] == {current_thread().name}
 
@@ -853,7 +966,7 @@ def test_a_shard_with_cells_of_its_own_is_searched_from_the_catalog(tmp_path: Pa
     engine.add(vectors)
     name = container.new_shard_name(1, 24)
     with container.durable(tmp_path, name) as file:
-        container.write_head(file, ids, DIM, b"", "1.0.0")
+        container.write_head(file, ids, DIM, "1.0.0")
         engines.write(engine, file)
     from archive.types import Shard
 
