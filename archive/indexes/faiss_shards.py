@@ -13,6 +13,7 @@ from archive.disk import sync
 from archive.indexes import container, engines
 from archive.indexes.opened import Opened, flat_best, read_all, read_parts, side_by_side
 from archive.indexes.rows import (
+    at_first,
     belonging_to,
     between,
     checked,
@@ -208,7 +209,8 @@ class FaissIndex:
         if limit <= 0:
             return Reached(*joined([]))
         flat, clustered = self._wanted(photos)
-        found = growing(lambda count: flat_best(flat, query, count), least, limit)
+        held = sum(len(opened.content.ids) for opened, _ in flat)
+        found = growing(lambda count: flat_best(flat, query, count), least, limit, at_first(held))
         if clustered:
             found = nearest(*joined([found, self._coded(clustered, query, least, limit)]), limit)
         return Reached(*found)
@@ -289,7 +291,7 @@ class FaissIndex:
         asked = self._shared_cells(shards).ask(query, along)
 
         def reaching(one: Wanted) -> Scored:
-            return growing(lambda count: read_all(one, asked, count), least, limit)
+            return growing(lambda count: read_all(one, asked, count), least, limit, at_first(len(one[0].content.ids)))
 
         return reached(nearest(*joined(side_by_side(reaching, shards)), limit), least)
 

@@ -23,8 +23,11 @@ CHUNK = 16_384
 FEW = 1024
 """Segments that are told of the nearest, however low they score."""
 
-_AT_FIRST, _TIMES_MORE = 4096, 4
-"""Segments that are looked for at first, and so many times as many where all of those reach the score."""
+AT_FIRST, _TIMES_MORE = 4096, 4
+"""Segments that are looked for at first at the most, and so many times as many where all of those reach the score."""
+
+_ONE_OF, _AT_LEAST = 400, 512
+"""Of how many rows one is looked for at first: to keep more than are needed takes as long as a small shard's codes."""
 
 UNIT_TOLERANCE = 1e-3
 """How far from 1 a row's length may be; a unit row that was stored as float16 stays well inside."""
@@ -124,12 +127,18 @@ def reached(found: Scored, least: float) -> Scored:
     return ids[:wanted], scores[:wanted]
 
 
-def growing(ask: Callable[[int], Scored], least: float, limit: int) -> Scored:
+def at_first(rows: int) -> int:
+    """How many segments a search among so many rows had best be asked for at first."""
+    return min(max(rows // _ONE_OF, _AT_LEAST), AT_FIRST)
+
+
+def growing(ask: Callable[[int], Scored], least: float, limit: int, first: int = AT_FIRST) -> Scored:
     """The first of a search that names the nearest, as many as score `least` or more, and at least the nearest few.
 
-    `ask` tells so many of the nearest. It is asked for ever more, since most are answered by the first few.
+    `ask` tells so many of the nearest. It is asked for `first` and then for ever more, since most are answered by the
+    first few.
     """
-    count = min(_AT_FIRST, limit)
+    count = min(first, limit)
     while True:
         ids, scores = ask(count)
         if count >= limit or len(ids) < count or scores[-1] < least:
