@@ -40,6 +40,7 @@ slow: environment ## The tests that take minutes or hours.
 quality: environment ## What each part of the search is worth, and whether chances mean what they say; takes an hour.
 	$(BIN)/python -m benchmarks.quality $(LABELLED)
 	$(BIN)/python -m benchmarks.calibration $(LABELLED)
+	$(BIN)/python -m benchmarks.calibration $(LABELLED) --pair pocket-close
 
 bench: environment ## Speed and size against the goals, in minutes; `make bench PROFILE=--full` takes an hour.
 	$(BIN)/python -m benchmarks.bench $(PROFILE) --out bench.json

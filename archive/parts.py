@@ -303,7 +303,7 @@ def _network(source: str) -> OneLookNetwork:
 
     spec = registry.find(source).segmenter
     weights = shipped_folder(source) / "segmenter.onnx"
-    return OneLookNetwork(weights, size=spec.size)
+    return OneLookNetwork(weights, size=spec.size, closer=spec.closer)
 
 
 def _existing(source: str, option: str) -> Path:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 import numpy as np
 
+from archive.pairs.shipped import SHIPPED
 from archive.training import figures as training_figures
 from benchmarks import figures, labelled, spaces
 from benchmarks.ablations import DEFAULT, DISTRACTORS, variants
@@ -60,19 +61,18 @@ Examples:
 @click.argument("folder", metavar="SET_DIR", type=click.Path(path_type=Path, file_okay=False, exists=True))
 @click.option("--json", "report", type=click.Path(path_type=Path, dir_okay=False), help="Write all figures there, too.")
 @click.option("--quick", is_flag=True, help=f"Every {QUICK}rd photo only.")
-@click.option("--space", "only", type=click.Choice(["pocket", "tests"]), help="One space only.")
+@click.option("--space", "only", type=click.Choice([*SHIPPED, "tests"]), help="One space only.")
 @click.option("--cache", type=click.Path(path_type=Path, file_okay=False), help="Where what was seen is remembered.")
 def main(folder: Path, report: Path | None, quick: bool, only: str | None, cache: Path | None) -> None:  # noqa: FBT001  (click passes it by name)
     """Compare the variants of the search on a labelled set; see `score.py` for what a set holds."""
     kept = scratch(cache)
     chosen = labelled.read(folder, QUICK if quick else 1)
     parts = []
-    for space in spaces.available(kept / "towers"):
-        if only in (None, space.name):
-            seen = look(chosen, space, [variant.view for variant in variants(space)], kept)
-            rows, found = compare(chosen, space, seen), recalls(chosen, space, seen)
-            parts.append({"space": space.name, "rows": list(map(_plain, rows)), "recall": found})
-            click.echo("\n".join([_heading(chosen, space), *_table(rows), "", *_recall_table(found), ""]))
+    for space in spaces.available(kept / "towers", only):
+        seen = look(chosen, space, [variant.view for variant in variants(space)], kept)
+        rows, found = compare(chosen, space, seen), recalls(chosen, space, seen)
+        parts.append({"space": space.name, "rows": list(map(_plain, rows)), "recall": found})
+        click.echo("\n".join([_heading(chosen, space), *_table(rows), "", *_recall_table(found), ""]))
     if report:
         report.write_text(json.dumps({"set": chosen.name, "photos": len(chosen.photos), "spaces": parts}, indent=1))
 

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from archive import probes, ranking
+from archive import probes, ranking, verdicts
 from archive.types import Box, Example, Pack
 from benchmarks import calibration, figures, labelled, looks, quality, spaces
 from benchmarks.ablations import DEFAULT, variants
 from tests.paths import shared
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
 PHOTOS = 2
@@ -82,6 +81,18 @@ def test_calibration_is_measured_of_present_absent_and_taken_away(few: Path, kep
     assert done.exit_code == 0, done.output
     for part in ("present against absent", "present against taken away", "expected calibration error"):
         assert part in done.stdout
+
+
+def test_a_thing_is_called_by_its_name_where_a_segment_on_it_answers_the_query() -> None:
+    boxes = np.array([[0, 0, 200, 200], [10, 10, 30, 30], [100, 100, 150, 150]], np.int32)
+    rows = unit((0, 0, 1), (1, 0, 0), (0, 1, 0))
+    asked = [labelled.Asked(label, label, np.array([True])) for label in ("key", "mug")]
+    truth = {"1.jpg": [(label, boxes[place].astype(np.float32)) for label, place in (("key", 1), ("mug", 2))]}
+    chosen = labelled.LabelledSet("one", (Path("1.jpg"),), tuple(asked), truth)
+    pack = Pack(1, boxes, np.ones(3, np.float32), rows)
+    meaning = verdicts.Calibration(offset=-5, of_score=10, of_height=0)
+    called = calibration.measure(chosen, [pack], unit((1, 0, 0), (1, 0, 0)), meaning)
+    assert called["labelled things that are called by their names"] == {"small": 1.0, "medium": 0.0}
 
 
 def test_average_precision_is_that_of_the_places_of_what_is_relevant() -> None:

@@ -49,10 +49,10 @@ def list_pairs(settings: Settings, *, as_json: bool) -> None:
     for row in rows:
         size = "size unknown" if row.size is None else f"{row.size / 1e6:,.0f} MB"
         pinned = "pinned" if row.pinned else "unpinned"
-        click.echo(f"{row.name:<10} {row.state.value:<8} {size:>12}  {pinned:<8}  {', '.join(row.licences)}")
-        click.echo(f"           {row.segmenter} + {row.embedder}: {row.purpose}")
+        click.echo(f"{row.name:<12} {row.state.value:<8} {size:>12}  {pinned:<8}  {', '.join(row.licences)}")
+        click.echo(f"             {row.segmenter} + {row.embedder}: {row.purpose}")
         for file in row.files:
-            click.echo(f"           {file.file}  sha256 {file.sha256 or 'unpinned'}  {file.state.value}")
+            click.echo(f"             {file.file}  sha256 {file.sha256 or 'unpinned'}  {file.state.value}")
     click.echo(f"weights are in {settings.weights}", err=True)
 
 

@@ -1,4 +1,7 @@
-"""A YOLO-seg network as a graph: one look at a photo gives its regions, and the features that they are pooled from."""
+"""A YOLO-seg network as a graph: one look at a photo gives its regions, and the features that they are pooled from.
+
+A look is a few views of the whole photo, each at its own size, whose boxes are taken together.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +33,13 @@ AFAR = 0.5
 """A photo is seen once more at this share of the size: what fills it is too near to be recognised at full size. At 1024
 pixels the portrait of a cat scores .19 as a cat, at 512 .78, and it costs a fifth more."""
 
+SMALL = 0.06
+"""Of a closer view those boxes count that are small: the root of their area, as a share of the photo's longer side.
+
+What is larger is recognised less well there: of the large things in everyday photos of 640 pixels, 1600 pixels in
+place of 1024 have .57 called by their names, where .62 were.
+"""
+
 THING_SHARE = 0.25
 OVERLAP = 0.7
 MOST = 1000
@@ -51,13 +61,15 @@ class OneLookNetwork:
     What it saw last is kept, so that a segmenter and an embedder share it.
 
     `size` is the longer side of its view in pixels and `floor` the least sureness of a box that counts. It lies below
-    what a region needs: what is hardly seen still says something of the regions around it.
+    what a region needs: what is hardly seen still says something of the regions around it. `closer` is the longer side
+    of one view more, for small things; None is for none.
     """
 
-    def __init__(self, weights: Path, *, size: int = 1024, floor: float = 0.002) -> None:
+    def __init__(self, weights: Path, *, size: int = 1024, floor: float = 0.002, closer: int | None = None) -> None:
         self.weights = present(weights)
         self.size = size
         self.floor = floor
+        self.closer = closer
         self._last = _Last()
         self._loading = threading.Lock()
         self._has_looked = False
@@ -66,7 +78,8 @@ class OneLookNetwork:
     @cached_property
     def name(self) -> str:
         """Weights and settings, to the byte."""
-        return f"one-look-{short_digest(self.weights)}-{self.size}px-a{AFAR:g}-c{self.floor:g}"
+        closer = "" if self.closer is None else f"-{self.closer}px{SMALL:g}"
+        return f"one-look-{short_digest(self.weights)}-{self.size}px-a{AFAR:g}-c{self.floor:g}{closer}"
 
     def see(self, pixels: Pixels) -> Glance:
         """What the network makes of a photo.
@@ -82,8 +95,11 @@ class OneLookNetwork:
     def _look(self, pixels: Pixels) -> Glance:
         height, width = pixels.shape[:2]
         close, afar = self._seen(pixels, self.size), self._seen(pixels, round(self.size * AFAR))
-        boxes = np.concatenate([close.boxes, afar.boxes])
-        scores = np.concatenate([close.scores, afar.scores])
+        views = [close, afar]
+        if self.closer is not None:
+            views.append(_only_small(self._seen(pixels, self.closer), SMALL * max(height, width)))
+        boxes = np.concatenate([view.boxes for view in views])
+        scores = np.concatenate([view.scores for view in views])
         order = np.argsort(-sureness(scores), kind="stable")[:MOST]
         return Glance(
             boxes=boxes[order].clip(0, np.array([width, height, width, height], np.float32)),
@@ -133,6 +149,12 @@ class OneLookNetwork:
                 f"{self.weights} shows no feature maps; choose another pair with `archive models list`"
             )
         return _Graph(session, is_slim)
+
+
+def _only_small(glance: Glance, side: float) -> Glance:
+    """What was seen of things the root of whose area is less than so many pixels of the photo."""
+    small = (glance.boxes[:, 2:] - glance.boxes[:, :2]).prod(axis=1) < side**2
+    return glance._replace(boxes=glance.boxes[small], scores=glance.scores[small])
 
 
 def view_of(pixels: Pixels, size: int) -> tuple[NDArray[np.float32], float]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from archive.observation import Observer
 from archive.pairs.registry import find
-from archive.pairs.shipped import CALIBRATION
+from archive.pairs.shipped import SHIPPED
 from archive.training import calibration, figures, image, joint, labels, package, regions, segmenter, teachers, text
 from archive.training.photographs import photographs
 
@@ -125,13 +125,13 @@ class Workshop:
             parts = dict(head)
         package.package(self.segmenter(), seeing.eval(), reading.eval(), parts, self.vocabulary, folder)
 
-    def calibrate(self, folder: Path) -> verdicts.Calibration:
-        """What scores mean, written beside what ships."""
-        seeing = shipped(folder)
+    def calibrate(self, folder: Path, name: str) -> verdicts.Calibration:
+        """What the scores of a packaged pair mean, written beside what ships."""
+        seeing = shipped(folder, name)
         scenes = [photo for photo in self.photos if not photo.names][:CALIBRATED_ON]
         packs = calibration.observed(scenes, seeing)
         found = calibration.measure(scenes, packs, self.labels, seeing)
-        (folder / CALIBRATION).write_text(json.dumps(found._asdict(), indent=1) + "\n")
+        (folder / SHIPPED[name].calibration).write_text(json.dumps(found._asdict(), indent=1) + "\n")
         return found
 
     def segmenter(self) -> Any:  # noqa: ANN401  (ultralytics' networks share no base worth the name)
@@ -154,13 +154,13 @@ class Workshop:
         return joint.Meaning(np.load(self.out / "meaning.npy"))
 
 
-def shipped(folder: Path) -> Observer:
-    """The packaged pair at work."""
+def shipped(folder: Path, name: str = "pocket") -> Observer:
+    """A packaged pair at work."""
     from archive.embedders.pooled import PooledEmbedder
     from archive.segmenters.one_look import OneLookNetwork, OneLookSegmenter
 
-    spec = find("pocket")
-    network = OneLookNetwork(folder / package.SEGMENTER, size=spec.segmenter.size)
+    spec = find(name)
+    network = OneLookNetwork(folder / package.SEGMENTER, size=spec.segmenter.size, closer=spec.segmenter.closer)
     segmenter = OneLookSegmenter(network, confidence=spec.segmenter.confidence)
     return Observer(segmenter, PooledEmbedder(folder, network.see), spec.cleanup, spec.crop_context)
 
@@ -212,8 +212,9 @@ def package_command(workshop: Workshop, into: Path) -> None:
 @click.option("--into", type=click.Path(path_type=Path, file_okay=False), default=SHIPS_IN, help="Where it ships from.")
 @click.pass_obj
 def calibrate_command(workshop: Workshop, into: Path) -> None:
-    """Measure what the packaged pair's scores mean."""
-    click.echo(workshop.calibrate(into))
+    """Measure what the scores of the packaged pairs mean."""
+    for name in SHIPPED:
+        click.echo(f"{name}: {workshop.calibrate(into, name)}")
 
 
 @main.command("figures")
@@ -253,7 +254,8 @@ def all_command(workshop: Workshop, into: Path) -> None:
     ):
         step()
     workshop.pack(into)
-    workshop.calibrate(into)
+    for name in SHIPPED:
+        workshop.calibrate(into, name)
 
 
 if __name__ == "__main__":

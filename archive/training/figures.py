@@ -60,12 +60,16 @@ def recall(packs: dict[str, Pack], labelled: Labelled) -> dict[str, float]:
             continue
         segments = packs[name].boxes[1:].astype(np.float32)
         for _, edges in boxes:
-            side = float((edges[2:] - edges[:2]).prod() ** 0.5)
-            size = "small" if side < SMALL else "medium" if side < MEDIUM else "large"
-            found[size].append(bool(len(segments)) and overlaps(edges, segments).max() >= SAME_THING)
+            found[size_of(edges)].append(bool(len(segments)) and overlaps(edges, segments).max() >= SAME_THING)
     shares = {size: float(np.mean(values)) for size, values in found.items() if values}
     every = [value for values in found.values() for value in values]
     return {**shares, "all": float(np.mean(every)), "segments": float(np.mean([len(pack) for pack in packs.values()]))}
+
+
+def size_of(edges: Floats) -> str:
+    """How large a thing with these edges (4,) is in its photo: small, medium or large."""
+    side = float((edges[2:] - edges[:2]).prod() ** 0.5)
+    return "small" if side < SMALL else "medium" if side < MEDIUM else "large"
 
 
 def mean_precision(packs: dict[str, Pack], labelled: Labelled, embedder: TextEmbedder, *, left_out: bool) -> float:

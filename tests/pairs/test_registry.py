@@ -22,14 +22,15 @@ EACH_PULLED_PAIR = pytest.mark.parametrize("pair", PULLED, ids=[pair.name for pa
 
 
 def test_the_recommended_comes_first_and_what_is_always_there_is_preferred_last() -> None:
-    assert list(PAIRS) == ["standard", "large", "seed", "pocket"]
+    assert list(PAIRS) == ["standard", "large", "seed", "pocket", "pocket-close"]
     assert registry.PREFERRED[0] == "standard"
     assert PAIRS[registry.PREFERRED[-1]].shipped
 
 
 def test_a_shipped_pair_has_nothing_to_fetch() -> None:
-    assert [pair.name for pair in PAIRS.values() if pair.shipped] == ["pocket"]
-    assert PAIRS["pocket"].files == ()
+    shipped = [pair for pair in PAIRS.values() if pair.shipped]
+    assert [pair.name for pair in shipped] == ["pocket", "pocket-close"]
+    assert all(pair.files == () for pair in shipped)
 
 
 @EACH_FILE
@@ -86,5 +87,5 @@ def test_the_seed_is_the_published_notebook() -> None:
 
 
 def test_an_unknown_pair_names_the_known_ones() -> None:
-    with pytest.raises(UsageError, match="standard, large, seed, pocket"):
+    with pytest.raises(UsageError, match="standard, large, seed, pocket, pocket-close"):
         registry.find("huge")

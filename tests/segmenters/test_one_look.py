@@ -13,12 +13,15 @@ from archive.embedders.pooling import overlaps
 from archive.errors import WeightsMissing, WeightsRejected
 from archive.pairs.shipped import shipped_folder
 from archive.segmenters.maskless import without_masks
-from archive.segmenters.one_look import OneLookNetwork, OneLookSegmenter, sureness
+from archive.segmenters.one_look import SMALL, OneLookNetwork, OneLookSegmenter, sureness
 from archive.segmenters.regions import AT_ONCE, distinct
 from tests.contracts.segmenter import SegmenterContract, still_life
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from archive.protocols import Segmenter
+    from archive.types import Glance, Pixels
 
 COCO_CAT = 15
 WEIGHTS = shipped_folder("pocket") / "segmenter.onnx"
@@ -94,8 +97,40 @@ def test_what_fills_the_photo_is_recognised_too() -> None:
 
 
 def test_the_name_tells_settings_apart() -> None:
-    names = {OneLookNetwork(WEIGHTS, size=size, floor=floor).name for size in (320, 640) for floor in (0.01, 0.1)}
-    assert len(names) == 4
+    names = {
+        OneLookNetwork(WEIGHTS, size=size, floor=floor, closer=closer).name
+        for size in (320, 640)
+        for floor in (0.01, 0.1)
+        for closer in (None, 800, 960)
+    }
+    assert len(names) == 12
+
+
+def test_a_closer_look_finds_small_things_besides_and_nothing_else() -> None:
+    photo = small_cats()
+    once, closer = OneLookNetwork(WEIGHTS).see(photo), OneLookNetwork(WEIGHTS, closer=1600).see(photo)
+    small, small_before = is_small(closer, 640), is_small(once, 640)
+    assert sureness(closer.scores[small]).max() > 2 * sureness(once.scores[small_before]).max()
+    np.testing.assert_array_equal(closer.boxes[~small], once.boxes[~small_before])
+    assert all(map(np.array_equal, once.levels, closer.levels)), "regions are pooled where they were"
+
+
+def is_small(glance: Glance, longest: int) -> NDArray[np.bool_]:
+    small: NDArray[np.bool_] = (glance.boxes[:, 2:] - glance.boxes[:, :2]).prod(axis=1) < (SMALL * longest) ** 2
+    return small
+
+
+def small_cats() -> Pixels:
+    """A grey table with the portraits of cats on it, each as small as a stamp."""
+    from PIL import Image
+
+    photographs = Path(pytest.importorskip("skimage").__file__).parent / "data"
+    table = Image.new("RGB", (640, 480), (150, 150, 150))
+    with Image.open(photographs / "chelsea.png") as portrait:
+        cat = portrait.convert("RGB").resize((34, 23))
+    for left in range(40, 600, 120):
+        table.paste(cat, (left, 200))
+    return np.ascontiguousarray(table)
 
 
 def test_weights_that_are_not_there_are_missing(tmp_path: Path) -> None:
