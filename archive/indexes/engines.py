@@ -5,7 +5,7 @@ clustered  rows in the cells of a training, as codes of half bytes: a search rea
            that can hold what is looked for, and scores are near. faiss's FastScan kernel reads them where they are
            mapped, which its own files do not allow: the lists of an IndexIVFPQ hold blocks as the kernel wants them.
            It sees the same blocks as lists of cells and as lists of parts: to begin with a list costs it as much as
-           forty rows, so that who reads all is better off with few.
+           dozens of rows, so that who reads all is better off with few.
 """
 
 from __future__ import annotations
