@@ -46,7 +46,7 @@ IVF_AT = 65_536
 """Vectors from which a shard is clustered, and all that follow it. Below it, comparing every row takes a few
 milliseconds and is exact."""
 
-CANDIDATES = 40
+CANDIDATES = 48
 """Rows whose stored vectors are compared for a short answer, up to a million. Up to a limit of half of it all answers
 compare the same, so that a short answer is the beginning of a longer one; above it, twice the limit is compared.
 
