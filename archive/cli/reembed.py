@@ -26,6 +26,7 @@ LOW_PRIORITY = 10
 \b
 Examples:
   archive models use standard && archive reembed
+  archive models use pocket-close && archive reembed      overnight: a closer look, for small things
   archive reembed --for 30m           as far as half an hour takes it
   archive reembed --photos 500 --json
   archive reembed --drop-old          to the end, then give back the disk space of the pair before

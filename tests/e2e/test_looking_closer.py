@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from archive import cli
+from archive.pairs import registry
 from archive.pairs.shipped import calibration, shipped_folder
 
 if TYPE_CHECKING:
@@ -63,6 +64,11 @@ def test_small_things_are_found_once_every_photo_was_looked_at_closer(
     assert abs(best["left"] - CAT[0]) < 20
     assert abs(best["bottom"] - CAT[3]) < 20
     assert asked(capsys, "Tom")["taught"] == [{"name": "Tom", "pictures": 1, "waiting": 0}]
+
+
+def test_it_is_chosen_by_its_name_only() -> None:
+    assert registry.find("pocket-close").shipped
+    assert "pocket-close" not in registry.PREFERRED
 
 
 def test_it_has_the_same_files_and_chances_of_its_own() -> None:
