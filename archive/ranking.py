@@ -74,6 +74,11 @@ def lowered(scores: Scores, penalties: Mapping[int, float], unit: float) -> Scor
     return scores._replace(fused=scores.fused - down, best=scores.best - down)
 
 
+def last_of(scores: Scores, count: int) -> float:
+    """What the last of so many is ranked by, the best first; minus infinity where there are fewer."""
+    return -np.inf if len(scores.fused) < count else float(np.partition(scores.fused, -count)[-count])
+
+
 def fused(frame: NDArray[np.float32], segment: NDArray[np.float32]) -> NDArray[np.float32]:
     """What photos are ranked by where words alone ask, by the cosines of their frames and of their best segments."""
     mixed: NDArray[np.float32] = FRAME_SHARE * frame + (1 - FRAME_SHARE) * segment

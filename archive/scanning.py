@@ -135,12 +135,13 @@ class Scan:
             return self.score(self._outside_shards(self._photos), probes)
         return self.score((pack for _, pack in self._reader.packs(self._pair_id, photos=self._photos)), probes)
 
-    def nearest(self, probes: Probes) -> Scores:
+    def nearest(self, probes: Probes, limit: int | None = None) -> Scores:
         """Score the photos that can clear the bar, and those that are likely to be the best of all where none does.
 
         The index names every segment that can clear it, and a photo's score is at most its best segment's. Below the
         bar nothing is proved: of what was never there a thousand photos show about as little. Of what is everywhere,
-        only the best and the latest photos are scored (see `MOST_SCORED`).
+        only the best and the latest photos are scored (see `MOST_SCORED`). With a `limit`, and where one is surely
+        seen, doubtful photos need not be scored but for those that can be among the best so many.
         """
         few = self._photos is not None and len(self._photos) <= SCANNED_WHOLE
         if few or len(self._index) == 0:
@@ -153,21 +154,40 @@ class Scan:
         named = _named(found, has_examples=probes.has_examples)
         named = named.only(~np.isin(named.photos, scores.photos))
         clearing = self._best_and_latest(named.only(named.best >= maybe), sure)
-        likely = named.photos[:LIKELY]
+        whole, likely = clearing.photos, named.photos[:LIKELY]
         if not probes.has_examples and not probes.negatives:
-            told, clearing = self._told(clearing, found[0].only(found[0].scores >= maybe).segments, probes)
-            scores, likely = ranking.join([scores, told]), likely[~np.isin(likely, told.photos)]
-        packs = self.packs_of(np.union1d(clearing, likely).tolist())
+            segments = found[0].only(found[0].scores >= maybe).segments
+            scores, whole = self._by_segments(scores, clearing, segments, probes, sure, limit)
+            likely = likely[~np.isin(likely, scores.photos)]
+        packs = self.packs_of(np.union1d(whole, likely).tolist())
         scores = ranking.join([scores, self.score(packs.values(), probes)])
         # All that the index names may be damaged, or erased since it was written.
         return scores if len(scores.photos) else self.everything(probes)
 
+    def _by_segments(
+        self, scores: Scores, clearing: _Named, segments: Ids, probes: Probes, sure: float, limit: int | None
+    ) -> tuple[Scores, Ids]:
+        """Those scores and more that the named segments tell, and the photos of which all of their packs is needed.
+
+        First come the photos that may be sure and those that may rank first.
+        """
+        first = clearing.best >= sure
+        first[:limit] = True
+        told, whole = self._told(clearing.photos[first], segments, probes)
+        scores = ranking.join([scores, told])
+        rest = ~first
+        if limit is not None and (scores.best >= probes.background.score_at(verdicts.SEEN_AT)).any():
+            rest &= clearing.most >= ranking.last_of(scores, limit)
+        told, others = self._told(clearing.photos[rest], segments, probes)
+        return ranking.join([scores, told]), np.concatenate([whole, others])
+
     def _told(self, photos: Ids, named: Ids, probes: Probes) -> tuple[Scores, Ids]:
-        """The scores of photos (sorted ids) as far as their frames and their `named` segments tell them, for words.
+        """The scores of photos as far as their frames and their `named` segments tell them, for words.
 
         A photo's best segment is named where it clears the bar. Of the others some may clear it by their frames, or are
         damaged: they come second, and all of their packs is needed.
         """
+        photos = np.sort(photos)
         named = named[np.isin(named >> ORDINAL_BITS, photos)]
         wanted = np.union1d(photos << ORDINAL_BITS, named)
         segments, vectors = self._reader.vectors_of(self._pair_id, self._index.dim, wanted)
@@ -198,17 +218,16 @@ class Scan:
                 return Reached(np.array(segments, np.int64), np.array(scores, np.float32))
             count *= 4
 
-    def _best_and_latest(self, clearing: _Named, sure: float) -> Ids:
-        """All photos that can clear the bar, or so many of them, the latest of those that score `sure` among them.
-
-        Their ids are sorted.
-        """
+    def _best_and_latest(self, clearing: _Named, sure: float) -> _Named:
+        """All photos that can clear the bar, or so many of them, the latest of those that score `sure` among them."""
         if len(clearing.photos) <= MOST_SCORED:
-            return np.sort(clearing.photos)
+            return clearing
         seen = clearing.only(clearing.best >= sure)
         telling = (seen if len(seen.photos) else clearing).photos.tolist()
         latest = np.array(self._reader.latest(telling, MOST_SCORED // 2), np.int64)
-        return np.union1d(clearing.photos[: MOST_SCORED // 2], latest)
+        chosen = np.isin(clearing.photos, latest)
+        chosen[: MOST_SCORED // 2] = True
+        return clearing.only(chosen)
 
     def sample(self) -> Vectors:
         """Segments (n, dim) of photos spread evenly over the whole archive, whatever part of it is asked about.
@@ -289,17 +308,17 @@ class Scan:
 class _Named(NamedTuple):
     """What the index says of photos, those first that can score most.
 
-    best     float32 (p,): their nearest segment of all
-    segment  float32 (p,): their nearest segment but the frame; minus infinity where only the frame was named
+    best  float32 (p,): their nearest segment of all
+    most  float32 (p,): the most that they can be ranked by
     """
 
     photos: Ids
     best: NDArray[np.float32]
-    segment: NDArray[np.float32]
+    most: NDArray[np.float32]
 
     def only(self, which: NDArray[np.bool_] | NDArray[np.intp] | slice) -> _Named:
         """Some of them."""
-        return _Named(self.photos[which], self.best[which], self.segment[which])
+        return _Named(self.photos[which], self.best[which], self.most[which])
 
 
 def _are_frames(segments: Ids) -> NDArray[np.bool_]:
@@ -320,4 +339,4 @@ def _named(found: list[Reached], *, has_examples: bool) -> _Named:
     # Of a photo with no segment but its frame, the frame is all of the score. What was not named is at most the last.
     mixed = np.where(np.isneginf(segment), frame, ranking.fused(np.maximum(frame, np.float32(last)), segment))
     most = best if has_examples else mixed
-    return _Named(photos, best, segment).only(np.lexsort((-photos, -most)))
+    return _Named(photos, best, most).only(np.lexsort((-photos, -most)))

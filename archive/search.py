@@ -92,7 +92,8 @@ def search(
     asked = probes.compose(
         words[0] if words else None, shown, negatives, scan.sample() if sampled else None, calibration
     )
-    scores = scan.everything(asked) if query.everything else scan.nearest(asked)
+    limit = None if query.sort is Sort.NEWEST else query.limit
+    scores = scan.everything(asked) if query.everything else scan.nearest(asked, limit)
     answer = _answer(query, searched, scores, scan, asked)
     answer = answer._replace(searched=searched._replace(damaged=len(reader.damaged)))
     if compare and answer.sightings and answer.sightings[0].last:

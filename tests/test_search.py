@@ -14,14 +14,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archive import bootstrap, indexing, scanning, search, shelving, verdicts
+from archive import bootstrap, indexing, probes, scanning, search, shelving, verdicts
 from archive.catalog.driver import connect_to_write
 from archive.catalog.writer import NewPhoto
 from archive.indexes.faiss_shards import FaissIndex
 from archive.kept import Kept
 from archive.scanning import Scan
 from archive.settings import Settings
-from archive.types import CaptureSource, CaptureTime, Pack, Pair, Query, Sort, Verdict
+from archive.types import CaptureSource, CaptureTime, Example, Pack, Pair, Query, Sort, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -282,6 +282,24 @@ def test_every_photo_over_the_bar_is_in_a_sighting_whatever_the_limit(settings: 
     assert sum(one.photos for one in answer.sightings) == PHOTOS // 40
     assert answer.sightings[0].hit.photo.name == "360.jpg"
     assert answer.sightings[0].hit.boxes
+
+
+@pytest.mark.parametrize("limit", [1, 3])
+def test_where_one_is_sure_only_the_sure_and_the_first_are_scored(
+    settings: Settings, pair_id: int, limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scanning, "LIKELY", 1)
+    seal(settings, pair_id, seal_at=1000)
+    with bootstrap.reading(settings) as reader:
+        index = indexing.index(settings, reader, pair_id, PAIR)
+        scan = Scan(reader, index, pair_id, None)
+        asked = probes.compose(Example("7", Directions().embed_text(["7"])), [], [], scan.sample())
+        every, some = scan.nearest(asked), scan.nearest(asked, limit)
+    sure = asked.background.score_at(verdicts.SEEN_AT)
+    assert (every.best < sure).sum() == (every.best >= sure).sum() == 10
+    assert len(some.photos) < len(every.photos)
+    assert some.photos[some.ranked()][:limit].tolist() == every.photos[every.ranked()][:limit].tolist()
+    assert set(some.photos[some.best >= sure]) == set(every.photos[every.best >= sure])
 
 
 def test_of_many_sightings_the_latest_are_told_and_all_are_counted(
