@@ -58,8 +58,9 @@ def test_the_last_sighting_stands_first(filled: Commands) -> None:
 def test_the_object_has_the_keys_of_the_contract(filled: Commands, home: Path, card: Path) -> None:
     answer = filled("query", "red", "--limit", 2, "--json").object
     assert list(answer) == [
-        "query", "verdict", "searched", "hits", "sightings", "took_ms", "taught", "since", "best",
+        "query", "verdict", "searched", "hits", "sightings", "sightings_in_all", "took_ms", "taught", "since", "best",
     ]  # fmt: skip
+    assert answer["sightings_in_all"] == len(answer["sightings"])
     assert answer["verdict"] == "seen"
     assert answer["searched"] == {"photos": 30, "segments": 34, "space": "colours@1", "pair": "custom", "untimed": 0}
     assert set(answer["took_ms"]) == {"load", "embed", "search", "total"}
