@@ -92,9 +92,7 @@ def search(
     asked = probes.compose(
         words[0] if words else None, shown, negatives, scan.sample() if sampled else None, calibration
     )
-    limit = None if query.sort is Sort.NEWEST else query.limit
-    scores = scan.everything(asked) if query.everything else scan.nearest(asked, limit)
-    answer = _answer(query, searched, scores, scan, asked)
+    answer = _answer(query, searched, scan, asked)
     answer = answer._replace(searched=searched._replace(damaged=len(reader.damaged)))
     if compare and answer.sightings and answer.sightings[0].last:
         later = reader.photos_between(answer.sightings[0].last + sightings.GAP, query.before).ids
@@ -130,15 +128,22 @@ def _embedded(texts: Sequence[str], reader: CatalogReader, embedder: TextEmbedde
     return found
 
 
-def _answer(query: Query, searched: Searched, scores: Scores, scan: Scan, asked: Probes) -> Answer:
-    """What the scores amount to. A photo whose pack proves damaged when its boxes are read counts no more."""
+def _answer(query: Query, searched: Searched, scan: Scan, asked: Probes) -> Answer:
+    """What the scores amount to.
+
+    A photo whose pack proves damaged when its boxes are read counts no more. What was left out for its sake is scored.
+    """
+    limit = None if query.sort is Sort.NEWEST else query.limit
+    scores = scan.everything(asked) if query.everything else scan.nearest(asked, limit)
+    lost: set[int] = set()
     while len(scores.photos):
         laid_out = _laid_out(query, scores, scan, asked)
-        packs = scan.packs_of(hit.photo.id for hit in laid_out.boxed.values())
-        lost = {hit.photo.id for hit in laid_out.boxed.values()} - packs.keys()
-        if not lost:
+        shown = {hit.photo.id for hit in laid_out.boxed.values()}
+        packs = scan.packs_of(shown)
+        if len(packs) == len(shown):
             return _told(query, searched, laid_out, packs, asked)
-        scores = scores.without(lost)
+        lost |= shown - packs.keys()
+        scores = (scores if query.everything else scan.nearest(asked)).without(lost)
     raise CatalogDamaged(ALL_DAMAGED)
 
 

@@ -250,6 +250,19 @@ def test_of_the_photos_to_be_shown_a_damaged_one_is_passed_over_and_counted(sett
     assert answer.searched.damaged == 1
 
 
+def test_where_all_that_is_sure_is_damaged_the_doubtful_ones_are_told(
+    settings: Settings, pair_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scanning, "LIKELY", 1)
+    seal(settings, pair_id, seal_at=1000)
+    with closing(connect_to_write(settings.catalog)) as connection:
+        connection.execute("UPDATE packs SET crc = crc + 1 WHERE photo_id % 40 = 1")
+    answer = ask(settings, pair_id, Query("7", limit=2))
+    assert answer.verdict is Verdict.MAYBE
+    assert {one.hit.photo.id % 40 for one in answer.sightings} == {21}
+    assert sum(one.photos for one in answer.sightings) == answer.searched.damaged == PHOTOS // 40
+
+
 def test_a_photo_that_clears_the_bar_by_its_frame_alone_stands_where_brute_force_puts_it(
     settings: Settings, pair_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from archive.indexes.codes import BLOCK
-from archive.indexes.training import cells_of
+from archive.indexes.training import cells_of, neighbourhoods
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,7 +28,6 @@ PLACED = 32
 """Dimensions in which parts are told apart, the first. Twice as many find no more."""
 
 _ITERATIONS = 5
-_SEED = 20
 
 
 def divided(placed: Vectors) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -38,28 +37,10 @@ def divided(placed: Vectors) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     and so do their rows, so that those of which a neighbour's block is filled up are the nearest to it.
     """
     count = max(1, round(len(placed) / ROWS))
-    centres = _centres(placed, count)
+    centres = placed[:1] if count == 1 else neighbourhoods(placed, count, _ITERATIONS)
     centres = centres[np.argsort(centres[:, 0], kind="stable")]
     owners = cells_of(placed, centres)
     edges = np.cumsum(np.bincount(owners, minlength=count))
     edges[:-1] = np.rint(edges[:-1] / BLOCK) * BLOCK
     edges = np.unique(np.minimum(edges, len(placed)))
     return np.lexsort((placed[:, 0], owners)), np.diff(edges[edges > 0], prepend=0)
-
-
-def _centres(placed: Vectors, count: int) -> Vectors:
-    import faiss
-
-    if count == 1:
-        return placed[:1]
-    clusters = faiss.Kmeans(
-        placed.shape[1],
-        count,
-        niter=_ITERATIONS,
-        seed=_SEED,
-        min_points_per_centroid=1,
-        max_points_per_centroid=len(placed),
-    )
-    clusters.train(placed)
-    centres: Vectors = clusters.centroids
-    return centres

@@ -102,21 +102,27 @@ def _moment(rows: Vectors) -> Square:
     return lifted
 
 
-def _centres(placed: Vectors) -> Vectors:
-    """Means of so many neighbours."""
+def neighbourhoods(placed: Vectors, count: int, iterations: int) -> Vectors:
+    """The means (count, near) of so many groups of neighbours: k-means, all rows of `placed` in each iteration."""
     import faiss
 
-    cells = max(1, len(placed) // ROWS_PER_CELL)
     clusters = faiss.Kmeans(
         placed.shape[1],
-        cells,
-        niter=_ITERATIONS,
+        count,
+        niter=iterations,
         seed=_SEED,
         min_points_per_centroid=1,
         max_points_per_centroid=len(placed),
     )
     clusters.train(placed)
     centres: Vectors = clusters.centroids
+    return centres
+
+
+def _centres(placed: Vectors) -> Vectors:
+    """Means of so many neighbours."""
+    cells = max(1, len(placed) // ROWS_PER_CELL)
+    centres = neighbourhoods(placed, cells, _ITERATIONS)
     sizes = np.bincount(cells_of(placed, centres), minlength=cells)
     enough: Vectors = centres[sizes >= min(FEWEST_IN_CELL, sizes.max())]
     return enough
