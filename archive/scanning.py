@@ -158,7 +158,9 @@ class Scan:
         if not probes.has_examples and not probes.negatives:
             segments = found[0].only(found[0].scores >= maybe).segments
             scores, whole = self._by_segments(scores, clearing, segments, probes, sure, limit)
-            likely = likely[~np.isin(likely, scores.photos)]
+            # Where none clears the bar, the best of those that might have is told all the same.
+            has_cleared = (scores.best >= maybe + off).any()
+            likely = likely[~np.isin(likely, clearing.photos if has_cleared else scores.photos)]
         packs = self.packs_of(np.union1d(whole, likely).tolist())
         scores = ranking.join([scores, self.score(packs.values(), probes)])
         # All that the index names may be damaged, or erased since it was written.

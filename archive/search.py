@@ -158,7 +158,7 @@ def _laid_out(query: Query, scores: Scores, scan: Scan, asked: Probes) -> _LaidO
     wanted = sighted | (np.arange(len(listed)) < query.limit) | (query.sort is Sort.NEWEST)
     hits = _hits(listed, wanted, scores, scan, asked)
     seen = _sightings([hit for hit in hits if sighted[hit.rank - 1]], scan)
-    best = _hits((listed if len(listed) else order)[:1], np.ones(1, bool), scores, scan, asked)
+    best = hits[:1] or _hits(order[:1], np.ones(1, bool), scores, scan, asked)
     shown = _sorted(hits, query.sort)[: query.limit]
     told = seen if query.everything else seen[:SIGHTINGS_TOLD]
     boxed = {hit.rank: hit for hit in [*best, *shown, *(one.hit for one in told)]}
