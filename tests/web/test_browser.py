@@ -107,6 +107,7 @@ def ask(page: Page, words: str) -> None:
     page.fill("#q", words)
     page.press("#q", "Enter")
     page.wait_for_selector("#said")
+    page.wait_for_load_state()  # the answer's script listens from then on
 
 
 def pixels(element: Locator) -> np.ndarray[Any, Any]:
