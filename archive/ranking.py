@@ -74,9 +74,9 @@ def lowered(scores: Scores, penalties: Mapping[int, float], unit: float) -> Scor
     return scores._replace(fused=scores.fused - down, best=scores.best - down)
 
 
-def last_of(scores: Scores, count: int) -> float:
-    """What the last of so many is ranked by, the best first; minus infinity where there are fewer."""
-    return -np.inf if len(scores.fused) < count else float(np.partition(scores.fused, -count)[-count])
+def last_of(scores: NDArray[np.float32], count: int) -> float:
+    """The last of the best so many scores, below every score while there are fewer."""
+    return -np.inf if len(scores) < count else float(np.partition(scores, -count)[-count])
 
 
 def fused(frame: NDArray[np.float32], segment: NDArray[np.float32]) -> NDArray[np.float32]:

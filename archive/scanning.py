@@ -159,7 +159,7 @@ class Scan:
             segments = found[0].only(found[0].scores >= maybe).segments
             scores, whole = self._by_segments(scores, clearing, segments, probes, sure, limit)
             # Where none clears the bar, the best of those that might have is told all the same.
-            has_cleared = (scores.best >= maybe + off).any()
+            has_cleared = (scores.best >= probes.background.score_at(verdicts.MAYBE_AT)).any()
             likely = likely[~np.isin(likely, clearing.photos if has_cleared else scores.photos)]
         packs = self.packs_of(np.union1d(whole, likely).tolist())
         scores = ranking.join([scores, self.score(packs.values(), probes)])
@@ -179,7 +179,7 @@ class Scan:
         scores = ranking.join([scores, told])
         rest = ~first
         if limit is not None and (scores.best >= probes.background.score_at(verdicts.SEEN_AT)).any():
-            rest &= clearing.most >= ranking.last_of(scores, limit)
+            rest &= clearing.most >= ranking.last_of(scores.fused, limit)
         told, others = self._told(clearing.photos[rest], segments, probes)
         return ranking.join([scores, told]), np.concatenate([whole, others])
 

@@ -22,10 +22,10 @@ from archive.indexes.rows import (
     joined,
     matches,
     nearest,
-    ranked,
     reached,
 )
 from archive.indexes.training import train
+from archive.ranking import last_of
 from archive.types import Reached, Shard
 
 if TYPE_CHECKING:
@@ -306,9 +306,9 @@ class FaissIndex:
         """So many rows that score best by their codes: of the first parts, then of those that can hold better ones."""
         asked = self._shared_cells(shards).ask(query)
         heights = [asked.heights(opened.parts) for opened, _ in shards]
-        lowest = ranked(np.concatenate(heights), FIRST_PARTS)
+        lowest = last_of(np.concatenate(heights), FIRST_PARTS)
         first = read_parts(shards, asked, [some >= lowest for some in heights], count)
-        bar = ranked(np.concatenate((first[1], flat_scores)), depth)
+        bar = last_of(np.concatenate((first[1], flat_scores)), depth)
         others = read_parts(shards, asked, [(some >= bar) & (some < lowest) for some in heights], count)
         return nearest(*joined([first, others]), count)
 

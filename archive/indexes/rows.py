@@ -115,11 +115,6 @@ def joined(parts: Sequence[Scored]) -> Scored:
     return ids, np.concatenate([np.empty(0, np.float32), *(scores for _, scores in parts)])
 
 
-def ranked(scores: NDArray[np.float32], place: int) -> float:
-    """The score at that place from the best, below every score while there are fewer."""
-    return -np.inf if len(scores) < place else float(np.partition(scores, -place)[-place])
-
-
 def reached(found: Scored, least: float) -> Scored:
     """Those of several rows, best first, that score so much, and at least the nearest few."""
     ids, scores = found

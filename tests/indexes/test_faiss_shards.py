@@ -883,12 +883,15 @@ def test_several_shards_read_at_once_name_what_they_do_one_after_another(
     for least_shards in (1, 100):
         monkeypatch.setattr(opened, "SIDE_BY_SIDE_FROM", least_shards)
         readers.append(set())
-        found.append(index.reaching(word, 0.3, 1_000))
-    side_by_side, in_turn = found
+        reached = index.reaching(word, 0.3, 1_000)
+        readers.append(set())  # of the search, which reads too little to be divided
+        found.append((reached, index.search(word, 20)))
+    (side_by_side, nearest), (in_turn, same) = found
     assert np.array_equal(side_by_side.segments, in_turn.segments)
     assert np.array_equal(side_by_side.scores, in_turn.scores)
+    assert nearest == same
     assert current_thread().name not in readers[0]
-    assert readers[1] == {current_thread().name}
+    assert readers[2] == {current_thread().name}
 
 
 @pytest.mark.parametrize("dim", [8, 16, 48, 128])
